@@ -1,0 +1,324 @@
+"""From a frame of records to one row per variant: means, paired differences, verdicts, costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.delta_m import delta_m_flat, delta_m_per_task
+from bench.statistics import (
+    SIGN_FLIP_MAX_N,
+    PairedDifference,
+    bootstrap_interval,
+    holm,
+    mean_interval,
+    paired_difference,
+    sign_flip,
+    smallest_detectable,
+)
+
+ALPHA = 0.05
+"""Family-wise error rate of the verdicts."""
+
+POWER = 0.8
+"""The probability with which the smallest detectable difference would have been found."""
+
+RESAMPLING_MIN_N = 10
+"""Fewest pairs for sign flip and bootstrap: below, the one has no power, the other no coverage."""
+
+NOT_FAILED = ("ok", "skipped", "missing")
+
+TRAIN_TIMES = ("forward", "backward", "step")
+
+
+class Directed(Protocol):
+    """What `compare` must know of a metric."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value is the better one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The variants of a suite against its baseline.
+
+    `table` has one row per variant (see `compare`); `primary` maps each task to its primary
+    metric. `family` is the number of tests that Holm's correction counts; `smallest_detectable`
+    the true difference in score, median over the family, that one of them would have found with
+    probability `POWER` at level `ALPHA` / family (NaN where none can be said). `batch_size` is
+    that of the timing columns, None without timing.
+    """
+
+    table: pd.DataFrame
+    baseline: str
+    primary: Mapping[str, str]
+    family: int
+    smallest_detectable: float
+    batch_size: int | None
+
+
+def compare(
+    frame: pd.DataFrame,
+    *,
+    baseline: str,
+    single_task: Mapping[str, str],
+    metrics: Mapping[str, Directed],
+    family: Collection[str] | None = None,
+) -> Comparison:
+    """Compare every variant of one suite's frame with `baseline`, paired by seed.
+
+    `single_task` maps a variant to the variant that holds its single-task runs; `metrics` gives
+    the directed metrics, a task's primary one before its others; `family` the variants that get a
+    verdict (default: all but the baseline).
+
+    The table has the variants in the frame's order. Metrics, score and difference are fractions
+    as in the frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
+
+    - `n` finished seeds, `failed` ones (units skipped or not run yet are no failures);
+    - `<task>.<metric>` for the primary metrics, `score`, each with `_lo` and `_hi`;
+    - `difference` (mean over the `n_pairs` seeds that both finished), `_lo`, `_hi`, `p` (paired
+      t-test), `p_holm`, `verdict`: "baseline", "better", "worse", "not distinguishable", or ""
+      without a test (fewer than two pairs, or outside the family);
+    - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
+    - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
+      `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
+    - `forward_ms`, `backward_ms`, `step_ms` (medians, with `_lo_ms`, `_hi_ms`), `samples_per_s`
+      and `peak_mib` of the newest timing in train mode at the first batch size, `step_ratio` to
+      the baseline's step in the same timing block, `inference_ms`, `params`, `flops`.
+
+    Raises ValueError for unknown variants, several suites, or two records of one variant and seed.
+    """
+    variants = list(dict.fromkeys(frame["variant"]))
+    members = set(variants) - {baseline} if family is None else set(family)
+    _check_known(variants, baseline=[baseline], family=members)
+    _check_known(variants, single_task=[*single_task, *single_task.values()])
+    _check_frame(frame)
+    columns = _metric_columns(frame, metrics)
+    primary = {task: next(m for m in metrics if m in of_task) for task, of_task in columns.items()}
+    directions = {
+        f"{task}.{metric}": metrics[metric].higher_is_better
+        for task, of_task in columns.items()
+        for metric in of_task
+    }
+    runs = {name: _finished(frame, name) for name in variants}
+    pairs = {name: _pairs(runs[name], runs[baseline]) for name in variants if name != baseline}
+    differences = {name: paired_difference(a, b) for name, (a, b) in pairs.items()}
+    tests = {name: d for name, d in differences.items() if name in members and d.n >= 2}
+    adjusted = dict(zip(tests, holm([d.p for d in tests.values()]), strict=True))
+    batch_size = _first_batch_size(frame)
+    rows = [
+        {"variant": name, "n": len(runs[name]), "failed": _failed(frame, name)}
+        | _accuracy(runs[name], primary)
+        | _difference(differences.get(name), adjusted.get(name))
+        | _resampling(pairs.get(name))
+        | _delta_m(runs[name], runs.get(single_task.get(name, ""), frame.iloc[:0]), directions)
+        | _cost(frame, name, baseline, batch_size)
+        for name in variants
+    ]
+    return Comparison(
+        table=pd.DataFrame(rows),
+        baseline=baseline,
+        primary=primary,
+        family=len(tests),
+        smallest_detectable=_smallest_detectable(tests.values()),
+        batch_size=batch_size,
+    )
+
+
+def _check_known(variants: Sequence[str], **named: Collection[str]) -> None:
+    for parameter, names in named.items():
+        unknown = sorted(set(names) - set(variants))
+        if unknown:
+            raise ValueError(
+                f"{parameter} must name variants of the frame ({', '.join(variants)}), "
+                f"got {', '.join(unknown)}"
+            )
+
+
+def _check_frame(frame: pd.DataFrame) -> None:
+    suites = frame["suite"].unique().tolist()
+    if len(suites) > 1:
+        raise ValueError(f"frame must hold one suite, got {', '.join(suites)}")
+    train = frame[frame["kind"] == "train"]
+    twice = train[train.duplicated(["variant", "seed"])]
+    if not twice.empty:
+        first = twice.iloc[0]
+        raise ValueError(
+            "frame must hold one train record per variant and seed, "
+            f"got two of variant {first['variant']!r}, seed {first['seed']}"
+        )
+
+
+def _metric_columns(
+    frame: pd.DataFrame, metrics: Mapping[str, Directed]
+) -> dict[str, tuple[str, ...]]:
+    """The metrics of each task, both in the frame's order: `test.<task>.<metric>`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for column in frame.columns:
+        task, dot, metric = column.removeprefix("test.").rpartition(".")
+        if column.startswith("test.") and dot and metric in metrics:
+            found[task] = (*found.get(task, ()), metric)
+    return found
+
+
+def _finished(frame: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """The finished train records of a variant, by seed."""
+    train = (frame["kind"] == "train") & (frame["status"] == "ok")
+    return frame[train & (frame["variant"] == variant)].set_index("seed")
+
+
+def _failed(frame: pd.DataFrame, variant: str) -> int:
+    train = (frame["kind"] == "train") & (frame["variant"] == variant)
+    return int((train & ~frame["status"].isin(NOT_FAILED)).sum())
+
+
+def _values(run: pd.DataFrame, column: str) -> pd.Series[float]:
+    """A column's known values by seed; none where no record of the suite has the column."""
+    if column not in run:
+        return pd.Series(dtype=np.float64)
+    return run[column].dropna().astype(np.float64)
+
+
+def _interval(name: str, values: pd.Series[float] | Sequence[float]) -> dict[str, float]:
+    mean, lo, hi = mean_interval(values)
+    return {name: mean, f"{name}_lo": lo, f"{name}_hi": hi}
+
+
+def _accuracy(run: pd.DataFrame, primary: Mapping[str, str]) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for task, metric in primary.items():
+        row |= _interval(f"{task}.{metric}", _values(run, f"test.{task}.{metric}"))
+    return row | _interval("score", _values(run, "test.score"))
+
+
+def _pairs(
+    run: pd.DataFrame, baseline: pd.DataFrame
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores of the seeds that both have, paired by position."""
+    pair = pd.concat([_values(run, "test.score"), _values(baseline, "test.score")], axis=1)
+    pair = pair.dropna()
+    return pair.iloc[:, 0].to_numpy(), pair.iloc[:, 1].to_numpy()
+
+
+def _difference(difference: PairedDifference | None, p_holm: float | None) -> dict[str, object]:
+    if difference is None:
+        unknown = PairedDifference(
+            n=0, mean=math.nan, sd=math.nan, lo=math.nan, hi=math.nan, p=math.nan
+        )
+        return _difference(unknown, None) | {"verdict": "baseline"}
+    return {
+        "difference": difference.mean,
+        "difference_lo": difference.lo,
+        "difference_hi": difference.hi,
+        "n_pairs": difference.n,
+        "p": difference.p,
+        "p_holm": math.nan if p_holm is None else float(p_holm),
+        "verdict": "" if p_holm is None else _verdict(difference.mean, p_holm),
+    }
+
+
+def _verdict(difference: float, p_holm: float) -> str:
+    if p_holm >= ALPHA:
+        return "not distinguishable"
+    return "better" if difference > 0 else "worse"
+
+
+def _resampling(
+    pair: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+) -> dict[str, float]:
+    row = {"p_sign_flip": math.nan, "bootstrap_lo": math.nan, "bootstrap_hi": math.nan}
+    if pair is None or len(pair[0]) < RESAMPLING_MIN_N:
+        return row
+    difference = pair[0] - pair[1]
+    if difference.size <= SIGN_FLIP_MAX_N:
+        row["p_sign_flip"] = sign_flip(difference)
+    interval = bootstrap_interval(difference)
+    return row | {"bootstrap_lo": interval.lo, "bootstrap_hi": interval.hi}
+
+
+def _delta_m(
+    run: pd.DataFrame, base: pd.DataFrame, directions: Mapping[str, bool]
+) -> dict[str, float]:
+    """Both definitions, seed by seed over the columns that the variant has."""
+    own = [column for column in directions if run[f"test.{column}"].notna().any()]
+    task_of = {column: column.rpartition(".")[0] for column in own}
+    per_task: list[float] = []
+    flat: list[float] = []
+    seeds = run.index.intersection(base.index) if own else run.index[:0]
+    for seed in seeds:
+        values = {column: float(run.loc[seed, f"test.{column}"]) for column in own}
+        of_base = {column: float(base.loc[seed, f"test.{column}"]) for column in own}
+        per_task.append(delta_m_per_task(values, of_base, directions, task_of))
+        flat.append(delta_m_flat(values, of_base, directions))
+    return _interval("delta_m_per_task", _known(per_task)) | _interval("delta_m_flat", _known(flat))
+
+
+def _known(values: Sequence[float]) -> list[float]:
+    return [value for value in values if not math.isnan(value)]
+
+
+def _smallest_detectable(tests: Collection[PairedDifference]) -> float:
+    """Median over the tests; one without spread (identical arms) has no say."""
+    detectable = [
+        smallest_detectable(test.sd, test.n, ALPHA / len(tests), POWER)
+        for test in tests
+        if test.sd > 0
+    ]
+    return float(np.median(detectable)) if detectable else math.nan
+
+
+def _timings(frame: pd.DataFrame, mode: str, batch_size: int | None) -> pd.DataFrame:
+    """The finished timing records of a mode and batch size, oldest first; none without timing."""
+    if batch_size is None:
+        return frame.iloc[:0]
+    timed = (frame["kind"] == "time") & (frame["status"] == "ok")
+    return frame[timed & (frame["time.mode"] == mode) & (frame["time.batch_size"] == batch_size)]
+
+
+def _first_batch_size(frame: pd.DataFrame) -> int | None:
+    known = _values(frame[frame["kind"] == "time"], "time.batch_size")
+    return None if known.empty else int(known.iloc[0])
+
+
+def _cost(
+    frame: pd.DataFrame, variant: str, baseline: str, batch_size: int | None
+) -> dict[str, float]:
+    train = _timings(frame, "train", batch_size)
+    own = _last(train[train["variant"] == variant])
+    row: dict[str, float] = {}
+    for phase in TRAIN_TIMES:
+        for name in (f"{phase}_ms", f"{phase}_lo_ms", f"{phase}_hi_ms"):
+            row[name] = _number(own, f"time.{name}")
+    row["step_ratio"] = math.nan
+    if "time.block" in own:
+        in_block = train[
+            (train["variant"] == baseline) & (train["time.block"] == own["time.block"])
+        ]
+        row["step_ratio"] = row["step_ms"] / _number(_last(in_block), "time.step_ms")
+    inference = _timings(frame, "inference", batch_size)
+    of_variant = _last(inference[inference["variant"] == variant])
+    row["inference_ms"] = _number(of_variant, "time.inference_ms")
+    row["samples_per_s"] = _number(own, "samples_per_s")
+    row["peak_mib"] = _number(own, "peak_mib")
+    trained = _last(_finished(frame, variant))
+    for name in ("params", "flops"):
+        timed = _number(own, name)
+        row[name] = _number(trained, name) if math.isnan(timed) else timed
+    return row
+
+
+def _last(rows: pd.DataFrame) -> pd.Series[float]:
+    return rows.iloc[-1] if len(rows) else pd.Series(dtype=np.float64)
+
+
+def _number(row: pd.Series[float], column: str) -> float:
+    value = row.get(column)
+    return math.nan if value is None else float(value)

@@ -1,0 +1,66 @@
+"""Metrics over a split and the primary score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from mtmm.heads.base import Objective
+from mtmm.spec import Batch, DataBundle
+
+Measures = dict[str, dict[str, float]]
+
+_BATCH = 512  # samples of a forward pass; metrics come from sums and do not depend on it
+
+
+def evaluate(model: nn.Module, objectives: Mapping[str, Objective], split: Batch) -> Measures:
+    """Every metric of every task over a split: `{task: {metric: value}}`."""
+    device = next(iter(split.inputs.values())).device
+    sums = {task: objective.sums(device) for task, objective in objectives.items()}
+    model.eval()
+    with torch.inference_mode():
+        for index in torch.arange(len(split), device=device).split(_BATCH):
+            batch = split.take(index)
+            outputs = model(batch.inputs, batch.present).outputs
+            for task, objective in objectives.items():
+                sums[task] = objective.update(
+                    sums[task], outputs[task], batch.targets[task], batch.labelled[task]
+                )
+    model.train()
+    return {task: objective.measure(sums[task]) for task, objective in objectives.items()}
+
+
+def trivial(objectives: Mapping[str, Objective], bundle: DataBundle, split: Batch) -> Measures:
+    """The metrics on `split` of the constant prediction fitted on the training labels."""
+    measures = {}
+    for task, objective in objectives.items():
+        labels, known = bundle.train.targets[task], bundle.train.labelled[task]
+        constant = objective.constant(labels, known)
+        output = constant.expand(len(split), *constant.shape)
+        sums = objective.sums(output.device)
+        sums = objective.update(sums, output, split.targets[task], split.labelled[task])
+        measures[task] = objective.measure(sums)
+    return measures
+
+
+def task_scores(
+    objectives: Mapping[str, Objective], measures: Measures, constant: Measures
+) -> dict[str, float]:
+    """Per task (m − trivial) / (ideal − trivial) of its primary metric: 0 trivial, 1 ideal.
+
+    NaN where the constant prediction is ideal already.
+    """
+    scores = {}
+    for task, objective in objectives.items():
+        name = objective.primary
+        ideal, base = objective.metrics[name].ideal, constant[task][name]
+        room = ideal - base
+        scores[task] = (measures[task][name] - base) / room if room else float("nan")
+    return scores
+
+
+def primary_score(scores: Mapping[str, float]) -> float:
+    """The mean over tasks."""
+    return sum(scores.values()) / len(scores)

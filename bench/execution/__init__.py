@@ -1,0 +1,1 @@
+"""Running units of work: in this process, or in one of their own."""

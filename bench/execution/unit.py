@@ -1,0 +1,106 @@
+"""One unit of work to its record: whatever happens inside becomes a status and a reason."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from bench.cell import TimingArm, TimingBlock, TrainCell
+from bench.timing.block import Arm, ArmSamples, run_block, summarise
+from bench.timing.clock import clock_for
+from bench.timing.sampler import Workload, rules_for
+from bench.timing.workload import WORKLOADS, first_batch, measure_cost
+from bench.training import Diverged, threads, train
+from mtmm.data import DATASETS
+from mtmm.registry import settings_in
+from mtmm.spec import DataBundle
+
+Record = dict[str, Any]
+
+
+def run_cell(cell: TrainCell, device: torch.device) -> Record:
+    """Train one cell; its record says `ok`, `diverged`, `oom` or `error`."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    outcome: Record
+    try:
+        result = train(cell.config, build_data(cell.config, device), seed=cell.seed, device=device)
+        outcome = {"status": "ok", "reason": "", **result}
+    except Diverged as error:
+        outcome = {"status": "diverged", "reason": str(error)}
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        outcome = {"status": "oom", "reason": str(error)}
+    except Exception as error:
+        outcome = {
+            "status": "error",
+            "reason": f"{type(error).__name__}: {error}",
+            "traceback": traceback.format_exc(),
+        }
+    return {
+        "kind": "train",
+        "started": started,
+        "config": cell.config,
+        "seed": cell.seed,
+        "data": cell.fingerprint,
+        **outcome,
+    }
+
+
+def time_block(block: TimingBlock, device_text: str) -> list[Record]:
+    """Time a block; one record for each of its arms, in order."""
+    device = torch.device(device_text)
+    with threads(max(arm.config["train"]["threads"] for arm in block.arms)):
+        rules = replace(rules_for(device), budget_ms=1e3 * block.budget_s)
+        arms = [Arm(arm.id, _builder(block, arm, device)) for arm in block.arms]
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        measured = run_block(arms, clock=clock_for(device), rules=rules, device=device)
+        return [
+            {
+                "kind": "time",
+                "started": started,
+                "config": arm.config,
+                "block": block.id,
+                "mode": block.mode,
+                "batch_size": block.batch_size,
+                "device_name": block.device_name,
+                "status": samples.status,
+                "reason": samples.reason,
+                "summary": summarise(samples) | _cost(samples, build.build, device),
+                "samples": samples.to_dict(),
+            }
+            for arm, build, samples in zip(block.arms, arms, measured, strict=True)
+        ]
+
+
+def build_data(config: Mapping[str, Any], device: torch.device) -> DataBundle:
+    """The data of a resolved variant, on the device."""
+    bundle = _whole_data(json.dumps(config["dataset"], sort_keys=True), str(device))
+    return bundle.select(config["modalities"], config["tasks"])
+
+
+@lru_cache(maxsize=1)
+def _whole_data(dataset: str, device: str) -> DataBundle:
+    # The cells of a suite mostly share their data; one set is kept between them.
+    config = json.loads(dataset)
+    return DATASETS[config["name"]](**settings_in(config)).to(torch.device(device))
+
+
+def _builder(block: TimingBlock, arm: TimingArm, device: torch.device) -> Callable[[], Workload]:
+    def build() -> Workload:
+        bundle = build_data(arm.config, device)
+        batch = first_batch(bundle, block.batch_size)
+        return WORKLOADS[block.mode](arm.config, bundle, batch)
+
+    return build
+
+
+def _cost(
+    samples: ArmSamples, build: Callable[[], Workload], device: torch.device
+) -> dict[str, float]:
+    return measure_cost(build(), device) if samples.status == "ok" else {}

@@ -1,0 +1,1 @@
+"""Frames, tables and figures: pure functions of the records."""

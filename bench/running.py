@@ -1,0 +1,160 @@
+"""Run a suite: plan, train what is missing, time, keep records and write the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench import environment
+from bench.cell import TimingBlock, TrainCell
+from bench.execution.inline import run_inline
+from bench.execution.isolated import call_isolated
+from bench.execution.unit import time_block
+from bench.planning import Plan
+from bench.progress import Progress
+from bench.store import Record, Store, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: what was run, what was there already, and the units that failed."""
+
+    ran: int
+    reused: int
+    failed: tuple[tuple[str, str], ...]
+    """Unit and reason of everything that did not end `ok`."""
+
+
+def run_plan(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Outcome:
+    """Bring every unit of the plan into the store, then write the suite's manifest."""
+    name = store.write_environment(environment.describe(device))
+    cells = plan.cells(device.type)
+    blocks = plan.blocks(environment.device_name(device))
+    write_manifest(plan, store, cells, blocks)
+    trained = _train_missing(cells, store, device, progress, name)
+    timed = sum(_time_missing(block, store, device, progress, name) for block in blocks)
+    records = _labelled_records(plan, store, cells, blocks)
+    failed = tuple(
+        (label, f"{record['status']}: {record['reason']}")
+        for label, record in records.items()
+        if record["status"] != "ok"
+    )
+    return Outcome(trained + timed, len(records) - trained - timed, failed)
+
+
+def write_manifest(
+    plan: Plan,
+    store: Store,
+    cells: Mapping[tuple[str, int], TrainCell],
+    blocks: list[TimingBlock],
+) -> None:
+    """Say which records belong to which variant of the suite."""
+    arms = plan.arms()
+    manifest = {
+        "schema_version": 1,
+        "suite": plan.suite.name,
+        "question": plan.suite.question,
+        "baseline": plan.baseline,
+        "single_task": plan.single_task,
+        "command": environment.command(),
+        "skips": [{"variant": skip.name, "reason": skip.reason} for skip in plan.skips],
+        "variants": [
+            {
+                "name": variant.name,
+                "config": variant.config,
+                "train": [
+                    {"seed": seed, "record": cell.id}
+                    for (name, seed), cell in cells.items()
+                    if name == variant.name
+                ],
+                "time": [block.record_id(arms[variant.name]) for block in blocks],
+            }
+            for variant in plan.variants
+        ],
+    }
+    write_json(store.suite_folder(plan.suite.name) / "manifest.json", manifest)
+
+
+def _train_missing(
+    cells: Mapping[tuple[str, int], TrainCell],
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+    environment_name: str,
+) -> int:
+    labels = {cell.id: f"{name} seed {seed}" for (name, seed), cell in cells.items()}
+    missing = {c.id: c for c in cells.values() if store.read(c.id) is None}
+    with progress.stage("train", len(missing)) as advance:
+        for cell, record in run_inline(missing.values(), device):
+            store.write(cell.id, {**record, "environment": environment_name})
+            advance(labels[cell.id], _told(record))
+    return len(missing)
+
+
+def _time_missing(
+    block: TimingBlock,
+    store: Store,
+    device: torch.device,
+    progress: Progress,
+    environment_name: str,
+) -> int:
+    """Time the block where one of its records is missing: ratios hold only within one block."""
+    identities = [block.record_id(arm) for arm in block.arms]
+    if all(store.read(identity) is not None for identity in identities):
+        return 0
+    what = f"{block.mode} at batch size {block.batch_size}"
+    with progress.stage(f"time {what}, {len(block.arms)} arms", 1) as advance:
+        try:
+            records = call_isolated(time_block, block, str(device))
+        except BrokenProcessPool as error:
+            records = [_lost(block, str(error)) for _ in block.arms]
+        for identity, record in zip(identities, records, strict=True):
+            store.write(identity, {**record, "environment": environment_name})
+        advance(what, "done")
+    return len(identities)
+
+
+def _lost(block: TimingBlock, reason: str) -> Record:
+    return {
+        "kind": "time",
+        "block": block.id,
+        "mode": block.mode,
+        "batch_size": block.batch_size,
+        "device_name": block.device_name,
+        "status": "error",
+        "reason": f"the timing process died: {reason}",
+        "summary": {},
+    }
+
+
+def _labelled_records(
+    plan: Plan,
+    store: Store,
+    cells: Mapping[tuple[str, int], TrainCell],
+    blocks: list[TimingBlock],
+) -> dict[str, Record]:
+    records: dict[str, Record] = {}
+    for (name, seed), cell in cells.items():
+        records[f"{name} seed {seed}"] = _required(store, cell.id)
+    for block in blocks:
+        for name, arm in plan.arms().items():
+            label = f"{name} time {block.mode} at batch size {block.batch_size}"
+            records[label] = _required(store, block.record_id(arm))
+    return records
+
+
+def _required(store: Store, identity: str) -> Record:
+    record = store.read(identity)
+    if record is None:
+        return {"status": "error", "reason": "its record cannot be read"}
+    return record
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    if record["status"] != "ok":
+        return f"{record['status']}: {record['reason']}"
+    return f"score {100 * record['scores']['test']:.1f} % in {record['seconds']:.1f} s"

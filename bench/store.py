@@ -1,0 +1,88 @@
+"""Records on disk: one JSON file for each finished unit, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.cell import SCHEMA_VERSION
+
+Record = dict[str, Any]
+
+
+class Store:
+    """The records under one results folder.
+
+    `cells/` holds the records of all suites, named by identity; `environments/` what machine and
+    software they were made with; `<suite>/manifest.json` which of them are whose.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def read(self, identity: str) -> Record | None:
+        """The record of that identity, or None where there is none that can be used."""
+        try:
+            record = json.loads(self._cell(identity).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        usable = isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION
+        return record if usable and record.get("id") == identity else None
+
+    def write(self, identity: str, record: Mapping[str, Any]) -> None:
+        """Keep a record; whoever reads it sees all of it or none."""
+        whole = {"schema_version": SCHEMA_VERSION, "id": identity, **record}
+        write_json(self._cell(identity), whole)
+
+    def write_environment(self, environment: Mapping[str, Any]) -> str:
+        """Keep a description of machine and software once; the name records refer to it by."""
+        text = json.dumps(environment, sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = self.root / "environments" / f"{name}.json"
+        if not path.exists():
+            write_json(path, environment)
+        return name
+
+    def suite_folder(self, suite: str) -> Path:
+        """Where a suite's manifest, tables and figures are."""
+        return self.root / suite
+
+    def _cell(self, identity: str) -> Path:
+        return self.root / "cells" / f"{identity}.json"
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON atomically; numbers that are not finite become null."""
+    write_text(path, json.dumps(_finite(value), indent=1, ensure_ascii=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file atomically: a temporary file beside it, flushed to disk, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it the owner's alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no NaN; null reads back as NaN in a frame.
+    if isinstance(value, float) and not (abs(value) < float("inf")):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,185 @@
+"""One train cell: a variant and a seed in, what it scored out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
+from bench.optimization import build_optimizer, build_schedule
+from bench.step import TrainStep
+from mtmm.heads import objectives
+from mtmm.model import build_model
+from mtmm.registry import settings_in
+from mtmm.seeding import derive, generator
+from mtmm.spec import Batch, DataBundle, Description
+from mtmm.weighting import WEIGHTINGS
+
+Config = Mapping[str, Any]
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class Selection:
+    """The best epoch by the score on val, for one group of tasks."""
+
+    tasks: tuple[str, ...]
+    score: float = -math.inf
+    epoch: int = 0
+
+
+@dataclass
+class Progress:
+    """What a run has learned about itself so far."""
+
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    selections: list[Selection] = field(default_factory=list)
+    weights: dict[int, Weights] = field(default_factory=dict)
+    """Weights after the epochs that some selection holds best."""
+
+
+class Diverged(ArithmeticError):
+    """A loss was not finite."""
+
+
+def train(config: Config, bundle: DataBundle, *, seed: int, device: torch.device) -> dict[str, Any]:
+    """Train one cell and return its part of the record: scores, metrics, curve, cost.
+
+    `config` is a resolved variant, `bundle` its data on `device`. On a CPU the result is a
+    function of its arguments, bit for bit. Raises Diverged when a loss stops being finite.
+    """
+    with threads(config["train"]["threads"]), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "dropout"))
+        return _train(config, bundle, seed, device)
+
+
+def build_step(
+    config: Config, description: Description, *, seed: int, device: torch.device
+) -> TrainStep:
+    """The model of a variant on `device`, ready to be stepped."""
+    model = build_model(config["model"], description, seed=seed).to(device)
+    judged = objectives(description.tasks)
+    weighting = WEIGHTINGS[config["weighting"]["name"]](**settings_in(config["weighting"]))
+    state = weighting.init(len(judged), device=device, dtype=torch.float32)
+    for name in weighting.learned:
+        state[name] = nn.Parameter(state[name])
+    learned = [
+        {"params": [state[name]], "lr": weighting.learning_rate, "weight_decay": 0.0}
+        for name in weighting.learned
+    ]
+    optimizer = build_optimizer(config["train"]["optimizer"], model, learned)
+    return TrainStep(model, judged, weighting, state, optimizer)
+
+
+def batches(
+    split: Batch, batch_size: int, order: torch.Generator
+) -> Iterator[Batch]:
+    """One epoch of shuffled batches of exactly `batch_size` samples, or of all if there are fewer.
+
+    What does not fill a batch is left out of this epoch; the next one shuffles anew.
+    """
+    device = next(iter(split.inputs.values())).device
+    shuffled = torch.randperm(len(split), generator=order).to(device)
+    size = min(batch_size, len(split))
+    for start in range(0, len(split) - size + 1, size):
+        yield split.take(shuffled[start : start + size])
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch compute with that many threads inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(
+    config: Config, bundle: DataBundle, seed: int, device: torch.device
+) -> dict[str, Any]:
+    step = build_step(config, bundle, seed=seed, device=device)
+    settings = config["train"]
+    steps_per_epoch = max(1, len(bundle.train) // settings["batch_size"])
+    schedule = build_schedule(
+        settings["schedule"], step.optimizer, settings["epochs"] * steps_per_epoch
+    )
+    order = generator(seed, "order")
+    constant = trivial(step.objectives, bundle, bundle.val)
+    progress = Progress(selections=_selections(step.model, tuple(step.objectives)))
+    started = time.perf_counter()
+    for epoch in range(1, settings["epochs"] + 1):
+        total = torch.zeros(len(step.objectives), device=device)
+        for batch in batches(bundle.train, settings["batch_size"], order):
+            total += step(batch)
+            schedule.step()
+        mean = dict(zip(step.objectives, (total / steps_per_epoch).tolist(), strict=True))
+        if not all(map(math.isfinite, mean.values())):
+            raise Diverged(f"a loss was not finite in epoch {epoch}: {mean}")
+        measures = evaluate(step.model, step.objectives, bundle.val)
+        scores = task_scores(step.objectives, measures, constant)
+        progress.curve.append(
+            {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
+        )
+        select(progress, step.model, epoch, scores)
+    seconds = time.perf_counter() - started
+    return {
+        **_report(step, bundle, progress),
+        "curve": progress.curve,
+        "seconds": seconds,
+        "steps": settings["epochs"] * steps_per_epoch,
+        "samples": settings["epochs"] * steps_per_epoch * settings["batch_size"],
+        "params": sum(parameter.numel() for parameter in step.model.parameters()),
+    }
+
+
+def select(progress: Progress, model: nn.Module, epoch: int, scores: Mapping[str, float]) -> None:
+    """Note where this epoch is the best so far, and keep the weights that are needed for it."""
+    for selection in progress.selections:
+        score = primary_score({task: scores[task] for task in selection.tasks})
+        if score > selection.score or selection.epoch == 0:
+            selection.score, selection.epoch = score, epoch
+    needed = {selection.epoch for selection in progress.selections}
+    if epoch in needed:
+        progress.weights[epoch] = {
+            name: value.detach().clone() for name, value in model.state_dict().items()
+        }
+    for old in set(progress.weights) - needed:
+        del progress.weights[old]
+
+
+def _selections(model: nn.Module, tasks: tuple[str, ...]) -> list[Selection]:
+    # Tasks that cannot influence each other choose their epochs alone, as single-task runs would.
+    if getattr(model, "independent", False):
+        return [Selection((task,)) for task in tasks]
+    return [Selection(tasks)]
+
+
+def _report(step: TrainStep, bundle: DataBundle, progress: Progress) -> dict[str, Any]:
+    """Metrics and scores of both splits at the chosen epochs."""
+    report: dict[str, Any] = {"epochs": {}, "scores": {}}
+    for name, split in (("val", bundle.val), ("test", bundle.test)):
+        chosen: Measures = {}
+        for epoch in progress.weights:
+            step.model.load_state_dict(progress.weights[epoch])
+            measures = evaluate(step.model, step.objectives, split)
+            for selection in progress.selections:
+                if selection.epoch == epoch:
+                    chosen.update({task: measures[task] for task in selection.tasks})
+        ordered = {task: chosen[task] for task in step.objectives}
+        scores = task_scores(
+            step.objectives, ordered, trivial(step.objectives, bundle, split)
+        )
+        report[name] = ordered
+        report["scores"][name] = primary_score(scores)
+    for selection in progress.selections:
+        report["epochs"].update(dict.fromkeys(selection.tasks, selection.epoch))
+    return report

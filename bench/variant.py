@@ -1,0 +1,124 @@
+"""From the raw settings of one variant to its fully resolved configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any
+
+from bench.optimization import OPTIMIZERS, SCHEDULES
+from mtmm.data import DATASETS
+from mtmm.model import resolve_model
+from mtmm.registry import resolve, resolve_settings, settings_in
+from mtmm.settings import Path, Problem, Range, found, listed, nearest
+from mtmm.spec import Description
+from mtmm.weighting import WEIGHTINGS
+
+KEYS = ("dataset", "modalities", "tasks", "model", "weighting", "train")
+"""The parts of a variant: what a suite's base may hold and a sweep may vary."""
+
+Positive = Annotated[int, Range(low=1)]
+
+
+def train_settings(*, epochs: Positive = 5, batch_size: Positive = 128, threads: Positive = 1) -> None:
+    """The settings of `train:` besides `optimizer` and `schedule`; `threads` are CPU threads."""
+
+
+def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """The configuration with every default filled in; mistakes go to `problems`."""
+    dataset = resolve("dataset", DATASETS, raw.get("dataset"), ("dataset",), problems)
+    whole = None if problems else _describe(dataset, problems)
+    if whole is None:
+        return {}
+    modalities = _subset(raw, "modalities", [m.name for m in whole.modalities], problems)
+    tasks = _subset(raw, "tasks", [t.name for t in whole.tasks], problems)
+    if problems:
+        return {}
+    description = whole.select(modalities, tasks)
+    model = _mapping(raw, "model", problems)
+    _check_encoder_names(model.get("encoders"), whole, problems)
+    return {
+        "dataset": dataset,
+        "modalities": modalities,
+        "tasks": tasks,
+        "model": resolve_model(model, description, ("model",), problems),
+        "weighting": _resolve_weighting(raw.get("weighting", "equal"), len(tasks), problems),
+        "train": _resolve_train(_mapping(raw, "train", problems), problems),
+    }
+
+
+def description_of(config: Mapping[str, Any]) -> Description:
+    """What a resolved variant's data will be."""
+    whole = _describe(config["dataset"], [])
+    assert whole is not None
+    return whole.select(config["modalities"], config["tasks"])
+
+
+def _describe(dataset: Mapping[str, Any], problems: list[Problem]) -> Description | None:
+    try:
+        return _described(json.dumps(dataset, sort_keys=True))
+    except ValueError as error:
+        problems.append(Problem(("dataset",), str(error)))
+        return None
+
+
+@lru_cache(maxsize=256)
+def _described(dataset: str) -> Description:
+    config = json.loads(dataset)
+    return DATASETS[config["name"]].describe(**settings_in(config))
+
+
+def _subset(
+    raw: Mapping[str, Any], key: str, names: list[str], problems: list[Problem]
+) -> list[str]:
+    chosen = raw.get(key)
+    if chosen is None:
+        return names
+    if not isinstance(chosen, list) or not chosen:
+        text = f"must be a list of one or more of: {listed(names)}; found {found(chosen)}"
+        problems.append(Problem((key,), text))
+        return names
+    for i, name in enumerate(chosen):
+        if name not in names:
+            kind = "modality" if key == "modalities" else "task"
+            text = f"unknown {kind} {found(name)}{nearest(name, names)} (there are: {listed(names)})"
+            problems.append(Problem((key, i), text))
+    # The data set's order, so that equal subsets are equal configurations.
+    return [name for name in names if name in chosen]
+
+
+def _mapping(raw: Mapping[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:
+    value = raw.get(key, {})
+    if isinstance(value, dict):
+        return value
+    problems.append(Problem((key,), f"must be a mapping; found {found(value)}"))
+    return {}
+
+
+def _check_encoder_names(encoders: object, whole: Description, problems: list[Problem]) -> None:
+    names = [modality.name for modality in whole.modalities]
+    for name in encoders if isinstance(encoders, dict) else ():
+        if name not in names:
+            text = f"unknown modality '{name}'{nearest(name, names)} (there are: {listed(names)})"
+            problems.append(Problem(("model", "encoders", name), text))
+
+
+def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> dict[str, Any]:
+    before = len(problems)
+    weighting = resolve("weighting", WEIGHTINGS, raw, ("weighting",), problems)
+    if len(problems) == before:
+        try:
+            WEIGHTINGS[weighting["name"]](**settings_in(weighting)).check(num_tasks)
+        except ValueError as error:
+            problems.append(Problem(("weighting",), str(error), combination=True))
+    return weighting
+
+
+def _resolve_train(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    parts = {"optimizer": (OPTIMIZERS, "adamw"), "schedule": (SCHEDULES, "constant")}
+    simple = {key: value for key, value in raw.items() if key not in parts}
+    resolved = resolve_settings("train", train_settings, simple, ("train",), problems)
+    for kind, (registry, default) in parts.items():
+        resolved[kind] = resolve(kind, registry, raw.get(kind, default), ("train", kind), problems)
+    return resolved

@@ -1,0 +1,12 @@
+"""Data sets by name. Called with its settings, one builds a `DataBundle`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mtmm.data import glyphs
+from mtmm.data.base import Dataset
+
+DATASETS: Mapping[str, Dataset] = {
+    "glyphs": Dataset(glyphs.build, glyphs.describe),
+}

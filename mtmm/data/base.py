@@ -1,0 +1,27 @@
+"""What a data set is: two functions with the same keyword-only settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mtmm.spec import DataBundle, Description
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: `build(**settings)` makes it, `describe(**settings)` only says what it would be.
+
+    `describe` is called while planning: it answers in a fraction of a second and builds nothing.
+    """
+
+    build: Callable[..., DataBundle]
+    describe: Callable[..., Description]
+
+    def __call__(self, **settings: object) -> DataBundle:
+        return self.build(**settings)
+
+    @property
+    def __wrapped__(self) -> Callable[..., DataBundle]:
+        # The signature, and with it the settings, are those of `build`.
+        return self.build

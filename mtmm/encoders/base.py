@@ -1,0 +1,80 @@
+"""An encoder: ordered, named stages from a modality to features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from mtmm.spec import Features, ModalityKind
+
+
+class State(NamedTuple):
+    """What one stage hands to the next.
+
+    `x` starts with the batch dimension; `mask` is the token mask (boolean `[B, S]`, true = real
+    token) of a modality that has tokens, else None.
+    """
+
+    x: Tensor
+    mask: Tensor | None
+
+
+class Stage(nn.Module):
+    """One step of an encoder: `forward(x, mask) -> State`. `out_shape` is that of one sample."""
+
+    out_shape: tuple[int, ...]
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> State:
+        """Shapes: x `[B, *in_shape]` to `[B, *out_shape]`; the mask as it is handed on."""
+        raise NotImplementedError
+
+
+class Plain(Stage):
+    """A stage out of an ordinary module that neither reads nor changes the mask."""
+
+    def __init__(self, module: nn.Module, out_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.out_shape = out_shape
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> State:
+        """See `Stage.forward`."""
+        return State(self.module(x), mask)
+
+
+class Encoder(nn.Module):
+    """Ordered, named stages. The last stage's output `[B, dim]` is the feature vector.
+
+    `kinds` says which modalities it reads. `map_stage` names the stage whose output `[B, C, H, W]`
+    is a convolutional network's map (its positions are the tokens), `token_stage` the one whose
+    output `[B, S, E]` are a sequence model's tokens.
+    """
+
+    kinds: ClassVar[frozenset[ModalityKind]]
+    map_stage: ClassVar[str | None] = None
+    token_stage: ClassVar[str | None] = None
+
+    def __init__(self, stages: Mapping[str, Stage]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict(stages)
+        (self.dim,) = list(stages.values())[-1].out_shape
+
+    def read(self, trail: Mapping[str, State]) -> Features:
+        """The features, from what each stage handed on."""
+        vector = list(trail.values())[-1].x
+        if self.map_stage is not None:
+            maps = trail[self.map_stage].x
+            return Features(vector=vector, maps=maps, tokens=maps.flatten(2).transpose(1, 2))
+        if self.token_stage is not None:
+            tokens, mask = trail[self.token_stage]
+            return Features(vector=vector, tokens=tokens, token_mask=mask)
+        return Features(vector=vector)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Features:
+        """Shapes: x `[B, *modality.shape]`, mask `[B, S]` or None."""
+        trail, state = {}, State(x, mask)
+        for name, stage in self.stages.items():
+            state = trail[name] = stage(*state)
+        return self.read(trail)

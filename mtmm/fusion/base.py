@@ -1,0 +1,66 @@
+"""A fusion: from one feature per modality to one feature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+class Fusion(nn.Module):
+    """`dims[modality]` wide features in, one `out_dim` wide feature out.
+
+    The order of `dims` never matters: modalities are taken by name. `max_modalities` limits how
+    many the definition allows (None: any number).
+    """
+
+    max_modalities: ClassVar[int | None] = None
+
+    def __init__(self, dims: Mapping[str, int], out_dim: int) -> None:
+        super().__init__()
+        self.check(list(dims), {})
+        self.dims = {name: dims[name] for name in sorted(dims)}
+        self.out_dim = out_dim
+
+    @classmethod
+    def check(cls, modalities: Sequence[str], settings: Mapping[str, Any]) -> None:
+        """Raise ValueError where the definition does not allow these modalities or settings."""
+        if cls.max_modalities is not None and len(modalities) > cls.max_modalities:
+            limit = f"at most {cls.max_modalities} modalities"
+            names = ", ".join(modalities)
+            raise ValueError(f"`{cls.__name__}` fuses {limit}; found {len(modalities)}: {names}")
+
+    def forward(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """Shapes: features `[B, D_m]`, present boolean `[B]` (None: all there) to `[B, out_dim]`."""
+        raise NotImplementedError
+
+    @classmethod
+    def parameter_count(cls, dims: Mapping[str, int], out_dim: int) -> int:
+        """The number of parameters, by formula."""
+        raise NotImplementedError
+
+    def masked(
+        self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None
+    ) -> list[Tensor]:
+        """The features in the order of `self.dims`, absent ones exactly 0 whatever they hold."""
+        if present is None:
+            return [features[name] for name in self.dims]
+        return [torch.where(present[name][:, None], features[name], 0.0) for name in self.dims]
+
+
+def linear(in_dim: int, out_dim: int, *, variance: float = 1.0) -> nn.Linear:
+    """A linear layer whose output has this variance for inputs of mean 0 and variance 1.
+
+    PyTorch's default gives 1/3; fusions that add or multiply such outputs would differ in scale
+    at initialisation for no reason of theirs.
+    """
+    layer = nn.Linear(in_dim, out_dim)
+    bound = math.sqrt(3 * variance / in_dim)
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,32 @@
+"""One path for all tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from mtmm.sharing.base import MakePath, Sharing
+from mtmm.spec import Features, SharedSpace
+
+
+class Hard(Sharing):
+    """Hard parameter sharing (Caruana 1997): encoders and fusion are shared, heads are not."""
+
+    spaces = frozenset({"theta", "z", "last"})
+
+    def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
+        super().__init__(make_path, tasks)
+        self.path = make_path(self.tasks)
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Features], SharedSpace]:
+        """See `Sharing.forward`."""
+        features = self.path(inputs, present)
+        shared = SharedSpace(
+            theta={"path": tuple(self.path.parameters())},
+            z=(features.vector,),
+            last=self.path.fusion,
+        )
+        return dict.fromkeys(self.tasks, features), shared

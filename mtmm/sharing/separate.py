@@ -1,0 +1,27 @@
+"""One path for each task: single-task learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mtmm.sharing.base import MakePath, Sharing
+from mtmm.spec import Features, SharedSpace
+
+
+class Separate(Sharing):
+    """Nothing is shared: each task trains exactly as it would alone."""
+
+    independent = True
+
+    def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
+        super().__init__(make_path, tasks)
+        self.paths = nn.ModuleList(make_path((task,)) for task in self.tasks)
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Features], SharedSpace]:
+        """See `Sharing.forward`."""
+        paths = zip(self.tasks, self.paths, strict=True)
+        return {task: path(inputs, present) for task, path in paths}, SharedSpace()

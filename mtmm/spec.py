@@ -1,0 +1,187 @@
+"""The value types everything speaks: modalities, tasks, batches, features and model outputs.
+
+Shape letters: B samples in a batch, S tokens, D features, K classes, C/H/W channels, height, width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+ModalityKind = Literal["image", "text", "audio", "vector"]
+TaskKind = Literal["classification"]
+
+IGNORED = -1
+"""Target value of a sample that has no label for a classification task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """One input of a sample: its name, kind and shape.
+
+    `shape` is that of one sample: (C, H, W) of an image, (S,) of a text given as token ids,
+    (D,) of a vector. `vocabulary` is the number of token ids of a text; `pad_id` is the id that
+    fills a short text up to S.
+    """
+
+    name: str
+    kind: ModalityKind
+    shape: tuple[int, ...]
+    vocabulary: int | None = None
+    pad_id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One thing to predict: its name, kind and number of classes."""
+
+    name: str
+    kind: TaskKind
+    classes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """B samples: inputs and targets, and which of them exist.
+
+    `inputs[modality]` is `[B, *shape]`; `targets[task]` is `[B]` (classification);
+    `present[modality]` and `labelled[task]` are boolean `[B]`. The content of an absent input or
+    of a missing target is never looked at.
+    """
+
+    inputs: Mapping[str, Tensor]
+    targets: Mapping[str, Tensor]
+    present: Mapping[str, Tensor]
+    labelled: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return next(iter(self.inputs.values())).shape[0]
+
+    def take(self, index: Tensor) -> Batch:
+        """The samples at `index` (int64 `[b]`, on the batch's device)."""
+        return Batch(
+            inputs={name: value.index_select(0, index) for name, value in self.inputs.items()},
+            targets={name: value.index_select(0, index) for name, value in self.targets.items()},
+            present={name: value.index_select(0, index) for name, value in self.present.items()},
+            labelled={name: value.index_select(0, index) for name, value in self.labelled.items()},
+        )
+
+    def select(self, modalities: Iterable[str], tasks: Iterable[str]) -> Batch:
+        """The same samples with these modalities and tasks only, in the order given."""
+        modalities, tasks = list(modalities), list(tasks)
+        return Batch(
+            inputs={name: self.inputs[name] for name in modalities},
+            targets={name: self.targets[name] for name in tasks},
+            present={name: self.present[name] for name in modalities},
+            labelled={name: self.labelled[name] for name in tasks},
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The same samples on `device`."""
+        return Batch(
+            inputs={name: value.to(device) for name, value in self.inputs.items()},
+            targets={name: value.to(device) for name, value in self.targets.items()},
+            present={name: value.to(device) for name, value in self.present.items()},
+            labelled={name: value.to(device) for name, value in self.labelled.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What is known of a data set before it is built.
+
+    `fingerprint` is a hash over its sources and settings: equal fingerprints mean equal tensors.
+    """
+
+    modalities: tuple[Modality, ...]
+    tasks: tuple[Task, ...]
+    fingerprint: str
+
+    def modality(self, name: str) -> Modality:
+        """The modality of that name (KeyError if there is none)."""
+        return {modality.name: modality for modality in self.modalities}[name]
+
+    def task(self, name: str) -> Task:
+        """The task of that name (KeyError if there is none)."""
+        return {task.name: task for task in self.tasks}[name]
+
+    def select(self, modalities: Iterable[str], tasks: Iterable[str]) -> Description:
+        """The same data with these modalities and tasks only, in the order given."""
+        return replace(
+            self,
+            modalities=tuple(self.modality(name) for name in modalities),
+            tasks=tuple(self.task(name) for name in tasks),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataBundle(Description):
+    """A built data set: its description and three splits. Choose on `val`, report on `test`."""
+
+    train: Batch
+    val: Batch
+    test: Batch
+
+    def select(self, modalities: Iterable[str], tasks: Iterable[str]) -> DataBundle:
+        """The same samples with these modalities and tasks only, in the order given."""
+        modalities, tasks = list(modalities), list(tasks)
+        return replace(
+            self,
+            modalities=tuple(self.modality(name) for name in modalities),
+            tasks=tuple(self.task(name) for name in tasks),
+            train=self.train.select(modalities, tasks),
+            val=self.val.select(modalities, tasks),
+            test=self.test.select(modalities, tasks),
+        )
+
+    def to(self, device: torch.device) -> DataBundle:
+        """The same samples on `device`."""
+        return replace(
+            self, train=self.train.to(device), val=self.val.to(device), test=self.test.to(device)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a path hands on to fusions and heads.
+
+    `vector` is `[B, D]`. `tokens` `[B, S, E]` with `token_mask` (boolean `[B, S]`, true = real
+    token, None = all real) and `maps` `[B, C, H, W]` exist where the encoder has them.
+    """
+
+    vector: Tensor
+    tokens: Tensor | None = None
+    token_mask: Tensor | None = None
+    maps: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedSpace:
+    """Where the tasks of one step meet: what per-task gradients can be taken with respect to.
+
+    `theta` groups the parameters that more than one task uses by the part they belong to; `z` is
+    the shared representation; `last` the last module that all tasks share. A space that an
+    architecture lacks is empty or None.
+    """
+
+    theta: Mapping[str, tuple[nn.Parameter, ...]] = field(default_factory=dict)
+    z: tuple[Tensor, ...] | None = None
+    last: nn.Module | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOutput:
+    """What a model's `forward` returns.
+
+    `outputs[task]` is what the task's head made (`[B, K]` logits of a classification);
+    `features[task]` what the head read; `auxiliary` holds further losses by name.
+    """
+
+    outputs: Mapping[str, Tensor]
+    shared: SharedSpace = field(default_factory=SharedSpace)
+    features: Mapping[str, Features] = field(default_factory=dict)
+    auxiliary: Mapping[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,31 @@
+"""Weights that are given."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor
+
+from mtmm.settings import Range
+from mtmm.weighting.base import State, Weighting
+
+
+class Static(Weighting):
+    """The given `weights`, one per task in the order of the tasks; without them, equal weights."""
+
+    def __init__(self, *, weights: list[Annotated[float, Range(low=0)]] | None = None) -> None:
+        self.weights = weights
+
+    def check(self, num_tasks: int) -> None:
+        """One weight a task, not all of them 0."""
+        if self.weights is None:
+            return
+        if len(self.weights) != num_tasks:
+            rule = f"`weights` needs one number for each of the {num_tasks} tasks"
+            raise ValueError(f"{rule}; found {len(self.weights)}")
+        if not any(self.weights):
+            raise ValueError("`weights` needs at least one number above 0; all are 0")
+
+    def step(self, state: State, losses: Tensor) -> tuple[Tensor, State]:
+        """The given weights."""
+        return losses.new_tensor(self.weights or [1.0] * len(losses)), state

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+import pytest
+
+from bench.compare import Comparison, compare
+from bench.report.table import accuracy_table, cost_table, notes, to_csv, to_markdown
+
+
+@dataclass(frozen=True)
+class Metric:
+    higher_is_better: bool
+
+
+def records(
+    variant: str, scores: tuple[float, ...], tasks: tuple[str, ...] = ("script",)
+) -> list[dict[str, object]]:
+    return [
+        {"suite": "demo", "variant": variant, "kind": "train", "seed": seed, "reason": ""}
+        | {"status": "diverged" if math.isnan(score) else "ok", "test.score": score}
+        | {f"test.{task}.accuracy": score for task in tasks}
+        | {"params": 1_234_567}
+        for seed, score in enumerate(scores)
+    ]
+
+
+def timing(variant: str, step_ms: float) -> dict[str, object]:
+    return {
+        "suite": "demo",
+        "variant": variant,
+        "kind": "time",
+        "status": "ok",
+        "time.mode": "train",
+        "time.batch_size": 256,
+        "time.block": "b1",
+        "time.forward_ms": 0.01234,
+        "time.backward_ms": 25.06,
+        "time.step_ms": step_ms,
+        "samples_per_s": 12345.6,
+        "peak_mib": 99.96,
+        "flops": 3.44e9,
+    }
+
+
+BASE, WORSE = (0.50, 0.60, 0.70), (0.40, 0.49, 0.61)
+
+
+def comparison(rows: list[dict[str, object]], **single_task: str) -> Comparison:
+    return compare(
+        pd.DataFrame(rows),
+        baseline="concat",
+        single_task=single_task,
+        metrics={"accuracy": Metric(True)},
+    )
+
+
+@pytest.fixture
+def small() -> Comparison:
+    return comparison(
+        [
+            *records("concat", BASE),
+            *records("a|b\nc", WORSE),
+            *records("lost", (math.nan, math.nan)),
+            *records("film", (0.501, 0.601, math.nan)),
+            timing("concat", 40.0),
+            timing("a|b\nc", 1234.0),
+        ],
+        concat="a|b\nc",
+    )
+
+
+def test_accuracy_table(small: Comparison) -> None:
+    assert accuracy_table(small) == (
+        "variant    n      script       score           difference  pairs      p  verdict\n"
+        "              accuracy %           %               points          Holm\n"
+        "───────  ───  ──────────  ──────────  ───────────────────  ─────  ─────  ────────────────"
+        "───\n"
+        "concat     3  60.0 ±24.8  60.0 ±24.8                    –      –      –  baseline\n"
+        "a|b c      3  50.0 ±26.2  50.0 ±26.2  -10.0 [-12.5, -7.5]      3  0.007  worse\n"
+        "lost     0/2           –           –                    –      –      –  –\n"
+        "film     2/3  55.1 ±63.5  55.1 ±63.5             +0.1 [–]      2  0.500  not "
+        "distinguishable\n"
+    )
+
+
+def test_cost_table(small: Comparison) -> None:
+    assert cost_table(small) == (
+        "variant  Δm per task      Δm flat  params  FLOPs  forward  backward  step   step  "
+        "samples/s  peak\n"
+        "              gain %       drop %                      ms        ms    ms  ratio"
+        "              MiB\n"
+        "───────  ───────────  ───────────  ──────  ─────  ───────  ────────  ────  ─────  "
+        "─────────  ────\n"
+        "concat   +20.7 ±13.2  -20.7 ±13.2   1.2 M  3.4 G   0.0123      25.1  40.0   1.00  "
+        "    12300   100\n"
+        "a|b c              –            –   1.2 M  3.4 G   0.0123      25.1  1230  30.85  "
+        "    12300   100\n"
+        "lost               –            –       –      –        –         –     –      –  "
+        "        –     –\n"
+        "film               –            –   1.2 M      –        –         –     –      –  "
+        "        –     –\n"
+    )
+
+
+def test_markdown_tables(small: Comparison) -> None:
+    accuracy, cost, _ = to_markdown(small).split("\n\n")
+    assert accuracy == (
+        "| variant | n | script accuracy % | score % | difference points | pairs | p Holm "
+        "| verdict |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
+        "| concat | 3 | 60.0 ±24.8 | 60.0 ±24.8 | – | – | – | baseline |\n"
+        "| a\\|b c | 3 | 50.0 ±26.2 | 50.0 ±26.2 | -10.0 [-12.5, -7.5] | 3 | 0.007 | worse |\n"
+        "| lost | 0/2 | – | – | – | – | – | – |\n"
+        "| film | 2/3 | 55.1 ±63.5 | 55.1 ±63.5 | +0.1 [–] | 2 | 0.500 | not distinguishable |"
+    )
+    assert cost.splitlines()[0] == (
+        "| variant | Δm per task gain % | Δm flat drop % | params | FLOPs | forward ms "
+        "| backward ms | step ms | step ratio | samples/s | peak MiB |"
+    )
+    assert cost.splitlines()[2] == (
+        "| concat | +20.7 ±13.2 | -20.7 ±13.2 | 1.2 M | 3.4 G | 0.0123 | 25.1 | 40.0 | 1.00 "
+        "| 12300 | 100 |"
+    )
+
+
+def test_notes_say_what_the_numbers_mean(small: Comparison) -> None:
+    found = notes(small)
+    assert to_markdown(small).endswith("\n\n" + "".join(f"- {note}\n" for note in found))
+    text = "\n".join(found)
+    for fact in (
+        "n: seeds that finished (0 to 3)",
+        "95 % Student t over seeds",
+        "training noise on one split and one test set",
+        "Difference: score minus that of concat, paired by seed",
+        "Holm-adjusted p of the paired t-test is below 0.05",
+        "Holm family: 2 tests.",
+        "probability 0.8: 4.6 points (median over the family, at level 0.05/2)",
+        "[–]: the difference was the same for every seed",
+        "Δm per task (Maninis et al., 2019)",
+        "positive = better",
+        "Δm flat (CAGrad, Nash-MTL, FAMO)",
+        "positive = WORSE",
+        "medians at batch size 256",
+    ):
+        assert fact in text
+    assert "bootstrap" not in text
+
+
+def test_a_plain_suite_gets_no_empty_columns_and_no_notes_on_them() -> None:
+    plain = comparison([*records("concat", BASE), *records("film", WORSE)])
+    assert cost_table(plain).split() == [
+        *("variant", "params", "───────", "──────", "concat", "1.2", "M", "film", "1.2", "M")
+    ]
+    text = to_markdown(plain)
+    for absent in ("Δm", "Times", "pairs |", "[–]", "bootstrap"):
+        assert absent not in text
+    assert "Holm family: 1 test." in text
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus() -> None:
+    less = tuple(score - 0.0001 * seed for seed, score in enumerate(BASE))
+    text = accuracy_table(comparison([*records("concat", BASE), *records("film", less)]))
+    assert "+0.0 [+0.0, +0.0]" in text
+
+
+def test_ten_pairs_add_sign_flip_and_bootstrap_to_markdown() -> None:
+    base = tuple(0.50 + 0.01 * (seed % 3) for seed in range(10))
+    more = tuple(score + 0.02 + 0.001 * seed for seed, score in enumerate(base))
+    text = to_markdown(comparison([*records("concat", base), *records("film", more)]))
+    assert "| verdict | p sign flip | difference bootstrap |" in text
+    assert "| better | 0.002 | +2.5 [+2." in text
+    assert "p sign flip (exact, unadjusted)" in text
+
+
+def test_the_terminal_tables_fit_120_columns() -> None:
+    tasks = ("script", "category", "family")
+    name = "fusion=lowrank,sharing=separate,weighting=uncertainty"
+    wide = comparison(
+        [
+            *records("concat", BASE, tasks),
+            *records(name, tuple(score - 0.2 - score**2 / 9 for score in BASE), tasks),
+            {**timing("concat", 40.0), "time.inference_ms": 1.5},
+            {**timing(name, 1234.0), "time.inference_ms": 1.5},
+            {**timing(name, 1234.0), "time.mode": "inference", "time.inference_ms": 1.5},
+        ],
+        **{name: "concat"},
+    )
+    for table in (accuracy_table(wide), cost_table(wide)):
+        assert max(map(len, table.splitlines())) <= 120
+        assert "fusion=lowrank," in table
+        first_column = "".join(line.split("  ")[0].strip() for line in table.splitlines()[3:])
+        assert first_column.replace(" ", "") == "concat" + name
+
+
+def test_to_csv_keeps_every_digit(small: Comparison) -> None:
+    header, *rows = csv.reader(io.StringIO(to_csv(small)))
+    assert header == list(small.table.columns)
+    assert [row[0] for row in rows] == ["concat", "a|b\nc", "lost", "film"]
+    for name in ("score", "difference_lo", "p", "delta_m_flat_hi", "step_ms"):
+        cells = [row[header.index(name)] for row in rows]
+        exact = small.table[name].tolist()
+        assert [cell == "" for cell in cells] == [math.isnan(value) for value in exact]
+        assert [float(cell) for cell in cells if cell] == [x for x in exact if not math.isnan(x)]
+
+
+@pytest.mark.parametrize(
+    ("params", "shown"),
+    [(999, "999"), (1000, "1.0 k"), (999_960, "1.0 M"), (3.44e9, "3.4 G"), (5e12, "5.0 T")],
+)
+def test_counts_get_prefixes(params: float, shown: str) -> None:
+    rows = [*records("concat", BASE), *records("film", WORSE)]
+    table = cost_table(comparison([{**row, "params": params} for row in rows]))
+    assert table.splitlines()[2] == f"concat   {shown:>6}"
