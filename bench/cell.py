@@ -11,12 +11,13 @@ from importlib.metadata import version
 from typing import Any
 
 from bench.optimization import OPTIMIZERS
-from bench.source import TIMING_CORE, TRAINING_CORE, combine, component_hash, core_hash
+from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash
 from mtmm.data import DATASETS
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
 from mtmm.settings import Component
 from mtmm.sharing import SHARINGS
+from mtmm.source import combine
 from mtmm.weighting import WEIGHTINGS
 
 SCHEMA_VERSION = 1

@@ -39,9 +39,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run what is missing of suites and print the comparison")
     run.add_argument("suites", nargs="+", metavar="SUITE", type=Path, help="a suite file")
     _add_results(run)
-    run.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
-    )
+    run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     run.add_argument("-q", "--quiet", action="store_true", help="no progress")
     run.set_defaults(command=run_suites)
 
@@ -77,9 +75,7 @@ def run_suites(options: argparse.Namespace) -> int:
     """`run`."""
     from bench.commands import run
 
-    return run(
-        options.suites, results=options.results, device=options.device, quiet=options.quiet
-    )
+    return run(options.suites, results=options.results, device=options.device, quiet=options.quiet)
 
 
 def show_plan(options: argparse.Namespace) -> int:

@@ -63,7 +63,9 @@ class DocumentError(ConfigError):
 def parse(text: str, file: str) -> Document:
     """The document in `text`; raises DocumentError at the first thing that is wrong."""
     if len(text) > MAX_BYTES:
-        raise DocumentError(file, 1, f"a suite has at most {MAX_BYTES:,} characters; found {len(text):,}")
+        raise DocumentError(
+            file, 1, f"a suite has at most {MAX_BYTES:,} characters; found {len(text):,}"
+        )
     lines: dict[Path, int] = {}
     try:
         events = yaml.parse(text, Loader=yaml.SafeLoader)
@@ -74,7 +76,9 @@ def parse(text: str, file: str) -> Document:
     except yaml.YAMLError as error:
         raise _readable(file, text, error) from None
     if extra is not None:
-        raise DocumentError(file, _line(extra), "a suite is one YAML document; a second starts here")
+        raise DocumentError(
+            file, _line(extra), "a suite is one YAML document; a second starts here"
+        )
     return Document(file, value, lines)
 
 
@@ -145,6 +149,7 @@ class _Builder:
 
 
 def _line(event: Event) -> int:
+    assert event.start_mark is not None
     return int(event.start_mark.line) + 1
 
 

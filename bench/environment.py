@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 _PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy", "pillow", "matplotlib")
@@ -26,7 +25,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "device": _device(device),
         "git": _git(),
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(_PREFIXES)},
@@ -41,7 +40,7 @@ def device_name(device: torch.device) -> str:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`; ValueError where it is missing."""
+    """`auto` is CUDA where there is one; ValueError where what is wanted is not there."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -51,7 +50,9 @@ def pick_device(wanted: str) -> torch.device:
     if device is None or device.type not in ("cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu, cuda or cuda:N; found '{wanted}'")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device '{wanted}': this PyTorch ({torch.__version__}) sees no CUDA device")
+        raise ValueError(
+            f"device '{wanted}': this PyTorch ({torch.__version__}) sees no CUDA device"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise ValueError(f"device '{wanted}': there are {count} CUDA devices, counted from 0")
@@ -68,7 +69,7 @@ def _device(device: torch.device) -> dict[str, Any]:
         "capability": f"{properties.major}.{properties.minor}",
         "memory_gib": round(properties.total_memory / 2**30, 1),
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
     }
 
 
@@ -100,7 +101,11 @@ def _git() -> dict[str, Any] | None:
 
 def _run(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=5
+        ["git", "-C", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=5,
     )
     return done.stdout.strip()
 

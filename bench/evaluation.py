@@ -17,12 +17,13 @@ _BATCH = 512  # samples of a forward pass; metrics come from sums and do not dep
 
 def evaluate(model: nn.Module, objectives: Mapping[str, Objective], split: Batch) -> Measures:
     """Every metric of every task over a split: `{task: {metric: value}}`."""
-    device = next(iter(split.inputs.values())).device
+    device = split.device
     sums = {task: objective.sums(device) for task, objective in objectives.items()}
     model.eval()
     with torch.inference_mode():
-        for index in torch.arange(len(split), device=device).split(_BATCH):
-            batch = split.take(index)
+        for start in range(0, len(split), _BATCH):
+            stop = min(start + _BATCH, len(split))
+            batch = split.take(torch.arange(start, stop, device=device))
             outputs = model(batch.inputs, batch.present).outputs
             for task, objective in objectives.items():
                 sums[task] = objective.update(

@@ -38,7 +38,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a suite asks for. `single_task` names a variant's single-task twin where it is planned."""
+    """What a suite asks for; `single_task` names the single-task twin of a variant, if planned."""
 
     suite: Suite
     variants: tuple[Variant, ...]
@@ -98,7 +98,9 @@ class _Expansion:
         if choice and all(problem.combination for problem in problems):
             self.skipped.setdefault(key, (config, "; ".join(p.message for p in problems)))
         else:
-            self.problems += [_placed(p, choice, self.suite) for p in problems if _counts(p, choice)]
+            self.problems += [
+                _placed(p, choice, self.suite) for p in problems if _counts(p, choice)
+            ]
         return None
 
 

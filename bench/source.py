@@ -1,16 +1,13 @@
-"""Hashes of source code that ignore comments, docstrings and layout."""
+"""Hashes of the source a unit of work runs through."""
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib.util
 import inspect
-from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from mtmm.settings import Component
+from mtmm.source import combine, file_hash
 
 TRAINING_CORE = (
     "bench.evaluation",
@@ -45,8 +42,9 @@ TIMING_CORE = (
 def module_hash(module: str) -> str:
     """SHA-256 over a module's syntax tree without docstrings."""
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None, module
-    return text_hash(Path(spec.origin).read_text(encoding="utf-8"))
+    assert spec is not None, module
+    assert spec.origin is not None, module
+    return file_hash(spec.origin)
 
 
 @cache
@@ -61,26 +59,3 @@ def component_hash(component: Component) -> str:
 def core_hash(modules: tuple[str, ...]) -> str:
     """One hash over these modules."""
     return combine(map(module_hash, modules))
-
-
-def text_hash(text: str) -> str:
-    """SHA-256 over the syntax tree of `text` without docstrings."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            body[0] = ast.Pass()
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def combine(hashes: Iterable[str]) -> str:
-    """One hash over many, in order."""
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )

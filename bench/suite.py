@@ -163,7 +163,9 @@ def _name(value: Mapping[str, Any], problems: list[Problem]) -> str:
         problems.append(Problem(("name",), text))
         return ""
     if name in ("cells", "environments", "reference"):
-        problems.append(Problem(("name",), f"'{name}' is a folder of the results; take another name"))
+        problems.append(
+            Problem(("name",), f"'{name}' is a folder of the results; take another name")
+        )
     return name
 
 
@@ -226,7 +228,9 @@ def _known(key: str, place: Path, problems: list[Problem]) -> bool:
     first = key.split(".")[0]
     if first in names and all(key.split(".")):
         return True
-    text = f"unknown setting '{key}'{nearest(first, names)} (it starts with one of: {listed(names)})"
+    text = (
+        f"unknown setting '{key}'{nearest(first, names)} (it starts with one of: {listed(names)})"
+    )
     problems.append(Problem(place, text))
     return False
 

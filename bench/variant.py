@@ -11,7 +11,7 @@ from bench.optimization import OPTIMIZERS, SCHEDULES
 from mtmm.data import DATASETS
 from mtmm.model import resolve_model
 from mtmm.registry import resolve, resolve_settings, settings_in
-from mtmm.settings import Path, Problem, Range, found, listed, nearest
+from mtmm.settings import Problem, Range, found, listed, nearest
 from mtmm.spec import Description
 from mtmm.weighting import WEIGHTINGS
 
@@ -21,7 +21,9 @@ KEYS = ("dataset", "modalities", "tasks", "model", "weighting", "train")
 Positive = Annotated[int, Range(low=1)]
 
 
-def train_settings(*, epochs: Positive = 5, batch_size: Positive = 128, threads: Positive = 1) -> None:
+def train_settings(
+    *, epochs: Positive = 5, batch_size: Positive = 128, threads: Positive = 1
+) -> None:
     """The settings of `train:` besides `optimizer` and `schedule`; `threads` are CPU threads."""
 
 
@@ -82,7 +84,9 @@ def _subset(
     for i, name in enumerate(chosen):
         if name not in names:
             kind = "modality" if key == "modalities" else "task"
-            text = f"unknown {kind} {found(name)}{nearest(name, names)} (there are: {listed(names)})"
+            text = (
+                f"unknown {kind} {found(name)}{nearest(name, names)} (there are: {listed(names)})"
+            )
             problems.append(Problem((key, i), text))
     # The data set's order, so that equal subsets are equal configurations.
     return [name for name in names if name in chosen]

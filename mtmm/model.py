@@ -90,9 +90,7 @@ def resolve_model(
     return resolved
 
 
-def build_model(
-    config: Mapping[str, Any], description: Description, *, seed: int = 0
-) -> nn.Module:
+def build_model(config: Mapping[str, Any], description: Description, *, seed: int = 0) -> nn.Module:
     """The network a `model:` configuration stands for, on the CPU.
 
     `description` is that of the data, or a `DataBundle`. Each part is initialised from the seed,

@@ -46,7 +46,10 @@ def resolve(
         problems.append(Problem(path if len(value) == 1 else (*path, "name"), text))
         return {}
     settings = {key: item for key, item in value.items() if key != "name"}
-    return {"name": name, **resolve_settings(f"{kind} '{name}'", registry[name], settings, path, problems)}
+    return {
+        "name": name,
+        **resolve_settings(f"{kind} '{name}'", registry[name], settings, path, problems),
+    }
 
 
 def resolve_settings(

@@ -92,9 +92,7 @@ def settings_of(component: Component) -> Mapping[str, Setting]:
             raise TypeError(
                 f"setting `{parameter.name}` of {component!r} needs an annotation and a default"
             )
-        settings[parameter.name] = Setting(
-            parameter.name, hints[parameter.name], parameter.default
-        )
+        settings[parameter.name] = Setting(parameter.name, hints[parameter.name], parameter.default)
     return settings
 
 
@@ -199,9 +197,7 @@ def _check_range(annotation: Any, ranges: tuple[Any, ...], value: Any) -> tuple[
     return value, problem
 
 
-def _check_union(
-    annotation: Any, arguments: tuple[Any, ...], value: Any
-) -> tuple[Any, str | None]:
+def _check_union(annotation: Any, arguments: tuple[Any, ...], value: Any) -> tuple[Any, str | None]:
     problems = []
     for argument in arguments:
         checked, problem = check(argument, value)

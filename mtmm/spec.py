@@ -61,6 +61,11 @@ class Batch:
     def __len__(self) -> int:
         return next(iter(self.inputs.values())).shape[0]
 
+    @property
+    def device(self) -> torch.device:
+        """The device the samples are on."""
+        return next(iter(self.inputs.values())).device
+
     def take(self, index: Tensor) -> Batch:
         """The samples at `index` (int64 `[b]`, on the batch's device)."""
         return Batch(

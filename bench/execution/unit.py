@@ -17,7 +17,7 @@ from bench.timing.block import Arm, ArmSamples, run_block, summarise
 from bench.timing.clock import clock_for
 from bench.timing.sampler import Workload, rules_for
 from bench.timing.workload import WORKLOADS, first_batch, measure_cost
-from bench.training import Diverged, threads, train
+from bench.training import DivergedError, threads, train
 from mtmm.data import DATASETS
 from mtmm.registry import settings_in
 from mtmm.spec import DataBundle
@@ -32,7 +32,7 @@ def run_cell(cell: TrainCell, device: torch.device) -> Record:
     try:
         result = train(cell.config, build_data(cell.config, device), seed=cell.seed, device=device)
         outcome = {"status": "ok", "reason": "", **result}
-    except Diverged as error:
+    except DivergedError as error:
         outcome = {"status": "diverged", "reason": str(error)}
     except (torch.OutOfMemoryError, MemoryError) as error:
         outcome = {"status": "oom", "reason": str(error)}

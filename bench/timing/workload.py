@@ -27,7 +27,7 @@ class TrainingWorkload:
     def __init__(self, config: Config, bundle: DataBundle, batch: Batch) -> None:
         self.samples = len(batch)
         self._batch = batch
-        self._step = build_step(config, bundle, seed=_SEED, device=device_of(batch))
+        self._step = build_step(config, bundle, seed=_SEED, device=batch.device)
 
     def step(self, mark: Callable[[], None]) -> None:
         """See `Workload.step`."""
@@ -42,7 +42,7 @@ class InferenceWorkload:
     def __init__(self, config: Config, bundle: DataBundle, batch: Batch) -> None:
         self.samples = len(batch)
         self._batch = batch
-        self._model = build_step(config, bundle, seed=_SEED, device=device_of(batch)).model.eval()
+        self._model = build_step(config, bundle, seed=_SEED, device=batch.device).model.eval()
 
     def step(self, mark: Callable[[], None]) -> None:
         """See `Workload.step`."""
@@ -60,8 +60,8 @@ WORKLOADS: Mapping[str, Callable[[Config, DataBundle, Batch], Workload]] = {
 
 def first_batch(bundle: DataBundle, batch_size: int) -> Batch:
     """The first training samples; where there are fewer than `batch_size`, they repeat."""
-    device = device_of(bundle.train)
-    return bundle.train.take(torch.arange(batch_size, device=device) % len(bundle.train))
+    index = torch.arange(batch_size, device=bundle.train.device)
+    return bundle.train.take(index % len(bundle.train))
 
 
 def measure_cost(workload: Workload, device: torch.device) -> dict[str, float]:
@@ -72,8 +72,3 @@ def measure_cost(workload: Workload, device: torch.device) -> dict[str, float]:
 
     step()  # the first step allocates what stays: the optimizer's state, workspaces
     return {"peak_mib": peak_memory_mib(step, device), "flops": count_flops(step)}
-
-
-def device_of(batch: Batch) -> torch.device:
-    """The device a batch lies on."""
-    return next(iter(batch.inputs.values())).device

@@ -19,6 +19,7 @@ class Dataset:
     describe: Callable[..., Description]
 
     def __call__(self, **settings: object) -> DataBundle:
+        """Build the data set."""
         return self.build(**settings)
 
     @property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mtmm.data.cache import file_hash
+from mtmm import source
 
 IMAGE_SIZE = 28
 FONT_SIZE = 22
@@ -26,7 +26,7 @@ SCRIPTS = 15
 OTHER = "OTHER"
 
 # Hashed on import: by the time a process draws, the file may hold other code than what it runs.
-SOURCE_HASH = file_hash([Path(__file__)])
+SOURCE_HASH = source.file_hash(__file__)
 
 _SLANTED = {"sans": "Oblique", "mono": "Oblique", "serif": "Italic"}
 _STEMS = {"sans": "DejaVuSans", "mono": "DejaVuSansMono", "serif": "DejaVuSerif"}

@@ -13,7 +13,6 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import PIL
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import features
 from torch import Tensor
 
+from mtmm import source
 from mtmm.data import glyph_faces
 from mtmm.data.cache import cached, file_hash
 from mtmm.spec import Batch, DataBundle, Description, Modality, Task
@@ -33,7 +33,7 @@ TRAIN_SHARE = 0.70
 VAL_SHARE = 0.15
 
 # Hashed on import, like that of glyph_faces.
-SOURCE_HASH = file_hash([Path(__file__)])
+SOURCE_HASH = source.file_hash(__file__)
 
 _SPLIT_STREAM, _LIMIT_STREAM, _DROPOUT_STREAM = range(3)
 

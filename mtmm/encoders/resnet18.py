@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import nn
-from torchvision.models import resnet18
+from torchvision.models import ResNet, resnet18
 
 from mtmm.encoders.base import Encoder, Plain
 from mtmm.spec import Modality
@@ -16,7 +16,7 @@ Stem = Literal["imagenet", "small"]
 class ResNet18(Encoder):
     """He et al. 2016 (arXiv 1512.03385), randomly initialised; the feature is 512 wide.
 
-    `stem: imagenet` is torchvision's own (7×7 convolution of stride 2 and a pooling, a factor of 4);
+    `stem: imagenet` is torchvision's own (a 7×7 convolution of stride 2 and a pooling);
     `small` replaces it by one 3×3 convolution, the usual change for images of about 32 pixels.
     """
 
@@ -38,7 +38,7 @@ class ResNet18(Encoder):
         super().__init__(stages)
 
 
-def _stem(stem: Stem, channels: int, net: nn.Module) -> tuple[int, nn.Sequential]:
+def _stem(stem: Stem, channels: int, net: ResNet) -> tuple[int, nn.Sequential]:
     if stem == "small":
         convolution = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
         return 1, nn.Sequential(convolution, net.bn1, net.relu)

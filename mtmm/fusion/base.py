@@ -36,7 +36,7 @@ class Fusion(nn.Module):
     def forward(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
     ) -> Tensor:
-        """Shapes: features `[B, D_m]`, present boolean `[B]` (None: all there) to `[B, out_dim]`."""
+        """Shapes: features `[B, D_m]`, present bool `[B]` (None: all there) to `[B, out_dim]`."""
         raise NotImplementedError
 
     @classmethod

@@ -26,5 +26,5 @@ class Concat(Fusion):
 
     @classmethod
     def parameter_count(cls, dims: Mapping[str, int], out_dim: int) -> int:
-        """o ΣD_m + o."""
+        """Formula: o ΣD_m + o."""
         return out_dim * sum(dims.values()) + out_dim

@@ -24,9 +24,7 @@ class Gated(Fusion):
 
     max_modalities = 2
 
-    def __init__(
-        self, dims: Mapping[str, int], out_dim: int, *, gate: str | None = None
-    ) -> None:
+    def __init__(self, dims: Mapping[str, int], out_dim: int, *, gate: str | None = None) -> None:
         super().__init__(dims, out_dim)
         self.check(list(dims), {"gate": gate})
         names = list(self.dims)

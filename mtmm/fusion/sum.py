@@ -38,4 +38,3 @@ class Sum(Fusion):
     def parameter_count(cls, dims: Mapping[str, int], out_dim: int) -> int:
         """Σ (D_m o + o)."""
         return sum(dim * out_dim + out_dim for dim in dims.values())
-

@@ -26,7 +26,9 @@ class Weighting:
     def check(self, num_tasks: int) -> None:
         """Raise ValueError where the settings do not fit that many tasks."""
 
-    def init(self, num_tasks: int, *, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    def init(
+        self, num_tasks: int, *, device: torch.device, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
         """The state before the first step."""
         return {}
 

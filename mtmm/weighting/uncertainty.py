@@ -29,7 +29,9 @@ class Uncertainty(Weighting):
         self.initial = initial
         self.learning_rate = learning_rate
 
-    def init(self, num_tasks: int, *, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    def init(
+        self, num_tasks: int, *, device: torch.device, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
         """`log_variance` `[T]`."""
         return {"log_variance": torch.full((num_tasks,), self.initial, device=device, dtype=dtype)}
 

@@ -34,9 +34,9 @@ def test_warm_up_ends_when_two_windows_agree() -> None:
     assert workload.steps == 8
 
 
-@pytest.mark.parametrize(("second", "steps"), [(9.6, 6), (9.4, 8)])
+@pytest.mark.parametrize(("second", "steps"), [(10.51, 6), (9.51, 8)])
 def test_drift_is_a_share_of_the_last_window(second: float, steps: int) -> None:
-    # |10 − 9.6| / 9.6 = 4.2 % is stable, |10 − 9.4| / 9.4 = 6.4 % is not.
+    # 0.51 / 10.51 = 4.9 % is stable, 0.49 / 9.51 = 5.2 % is not; as shares of 10 the reverse.
     workload = FakeWorkload(clock := FakeClock(), [50, 50, 10, 10, second])
     assert warm_up(workload, clock, RULES).steps == steps
 

@@ -1,0 +1,48 @@
+# `make bench` and `make test` work on a bare clone: they make the virtual environment first.
+PYTHON ?= python3
+VENV ?= .venv
+DEVICE ?= auto
+SUITE ?= suites/default.yaml
+RESULTS ?= results
+CONSTRAINTS ?= constraints.txt
+
+BIN := $(VENV)/bin
+.DELETE_ON_ERROR:
+.PHONY: bench test check microbench test-cuda report clean help
+
+bench: $(VENV)/.installed ## run the default suite (SUITE=... another) and print the comparison
+	$(BIN)/mtmm-bench run $(SUITE) --results $(RESULTS) --device $(DEVICE)
+
+test: $(VENV)/.installed-dev ## run the tests
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.installed-dev ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+microbench: $(VENV)/.installed-dev ## the training loop against a bare PyTorch loop
+	$(BIN)/python tests/benchmarks/bench_loop.py
+
+test-cuda: $(VENV)/.installed-dev ## the tests that need a GPU
+	$(BIN)/python -m pytest -q -m cuda
+
+report: $(VENV)/.installed ## write and print the reports of all finished suites anew
+	$(BIN)/mtmm-bench report $(dir $(wildcard $(RESULTS)/*/manifest.json))
+
+clean: ## remove what can be made again, results apart
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# A new pyproject.toml or constraints.txt installs again.
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is " + sys.version.split()[0] + ": Python 3.11 or newer is needed; name one with PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@

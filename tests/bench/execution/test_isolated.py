@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import os
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from bench.execution.isolated import call_isolated
+
+
+def test_the_call_runs_in_another_process() -> None:
+    assert call_isolated(os.getpid) != os.getpid()
+
+
+def test_an_exception_comes_back() -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        call_isolated(int, "x")
+
+
+def test_a_process_that_dies_is_told() -> None:
+    with pytest.raises(BrokenProcessPool):
+        call_isolated(os._exit, 1)

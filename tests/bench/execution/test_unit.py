@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
+from bench.execution import unit
+from bench.execution.unit import build_data, run_cell, time_block
+from bench.training import DivergedError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def cell(config: dict[str, Any]) -> TrainCell:
+    return TrainCell(config, 0, "data", "cpu")
+
+
+def test_a_finished_cell_says_what_it_was_and_what_it_found(cell: TrainCell) -> None:
+    record = run_cell(cell, CPU)
+    assert (record["status"], record["reason"], record["kind"]) == ("ok", "", "train")
+    assert (record["config"], record["seed"], record["data"]) == (cell.config, 0, "data")
+    assert set(record["test"]) == {"script", "slant"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (DivergedError("no"), "diverged", "no"),
+        (torch.OutOfMemoryError("full"), "oom", "full"),
+        (MemoryError("full"), "oom", "full"),
+        (RuntimeError("broken"), "error", "RuntimeError: broken"),
+    ],
+)
+def test_what_goes_wrong_is_the_record(
+    cell: TrainCell,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: str,
+    reason: str,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(unit, "train", fail)
+    record = run_cell(cell, CPU)
+    assert (record["status"], record["reason"]) == (status, reason)
+    assert ("traceback" in record) == (status == "error")
+
+
+def test_the_data_is_built_once_for_all_cells(config: dict[str, Any]) -> None:
+    first, second = build_data(config, CPU), build_data(config, CPU)
+    assert first.train.inputs["image"] is second.train.inputs["image"]
+    one = build_data({**config, "modalities": ["text"], "tasks": ["slant"]}, CPU)
+    assert list(one.train.inputs) == ["text"]
+    assert list(one.train.targets) == ["slant"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "phases"),
+    [("train", {"zero_grad", "forward", "backward", "optimizer"}), ("inference", {"inference"})],
+)
+def test_a_block_times_every_arm(config: dict[str, Any], mode: str, phases: set[str]) -> None:
+    model = {**config["model"], "sharing": {"name": "separate"}}
+    arms = tuple(TimingArm(timed_part({**config, "model": m})) for m in (config["model"], model))
+    block = TimingBlock(arms, ("data",), 16, mode, 0.01, "test machine")
+    records = time_block(block, "cpu")
+    assert [record["status"] for record in records] == ["ok", "ok"]
+    hard, separate = (record["summary"] for record in records)
+    assert phases <= {name.removesuffix("_ms") for name in hard}
+    assert hard["step_ms"] == pytest.approx(sum(hard[f"{p}_ms"] for p in phases), rel=0.2)
+    assert separate["flops"] > 1.9 * hard["flops"]
+    assert separate["peak_mib"] > hard["peak_mib"] > 0
+    assert hard["samples_per_s"] > 0
+    assert [record["block"] for record in records] == [block.id] * 2
+
+
+def test_an_arm_that_fails_is_its_own_record(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = unit.WORKLOADS["train"]
+
+    def some_fail(arm_config: Any, *rest: Any) -> Any:
+        if arm_config["model"]["sharing"]["name"] == "separate":
+            raise torch.OutOfMemoryError("too large")
+        return real(arm_config, *rest)
+
+    monkeypatch.setitem(unit.WORKLOADS, "train", some_fail)  # type: ignore[arg-type]
+    model = {**config["model"], "sharing": {"name": "separate"}}
+    arms = tuple(TimingArm(timed_part({**config, "model": m})) for m in (config["model"], model))
+    records = time_block(TimingBlock(arms, ("d",), 16, "train", 0.01, "test machine"), "cpu")
+    assert [record["status"] for record in records] == ["ok", "oom"]
+    assert "too large" in records[1]["reason"]

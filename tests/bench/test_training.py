@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from bench import training
+from bench.evaluation import evaluate, primary_score
+from bench.training import DivergedError, Progress, Selection, batches, build_step, select, train
+from mtmm.seeding import generator
+from mtmm.spec import DataBundle
+
+CPU = torch.device("cpu")
+
+
+def timeless(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key != "seconds"}
+
+
+def sharing(config: dict[str, Any], name: str, **changes: Any) -> dict[str, Any]:
+    return {**config, "model": {**config["model"], "sharing": {"name": name}}, **changes}
+
+
+def test_a_repeated_cell_is_bit_identical(config: dict[str, Any], bundle: DataBundle) -> None:
+    first = train(config, bundle, seed=3, device=CPU)
+    torch.rand(7)  # what happened before must not matter
+    second = train(config, bundle, seed=3, device=CPU)
+    assert timeless(first) == timeless(second)
+    assert timeless(first) != timeless(train(config, bundle, seed=4, device=CPU))
+
+
+def test_training_leaves_the_global_random_state_alone(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    train(config, bundle, seed=0, device=CPU)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("task", ["script", "slant"])
+@pytest.mark.parametrize("alone", ["separate", "hard"])
+def test_a_path_of_separate_is_the_task_trained_alone(
+    config: dict[str, Any], bundle: DataBundle, task: str, alone: str
+) -> None:
+    together = train(sharing(config, "separate"), bundle, seed=1, device=CPU)
+    single = bundle.select(["image", "text"], [task])
+    one = train(sharing(config, alone, tasks=[task]), single, seed=1, device=CPU)
+    for split in ("val", "test"):
+        assert together[split][task] == one[split][task]
+    assert together["epochs"][task] == one["epochs"][task]
+    for epoch, other in zip(together["curve"], one["curve"], strict=True):
+        assert epoch["loss"][task] == other["loss"][task]
+
+
+def test_the_weights_of_a_path_of_separate_are_those_of_the_task_alone(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    def trained(data: DataBundle) -> dict[str, torch.Tensor]:
+        step = build_step(sharing(config, "separate"), data, seed=1, device=CPU)
+        for batch in batches(data.train, 32, generator(1, "order")):
+            step(batch)
+        return step.model.state_dict()
+
+    together = trained(bundle)
+    alone = trained(bundle.select(["image", "text"], ["slant"]))
+    paths = {name: value for name, value in together.items() if ".paths.1." in name}
+    assert paths
+    for name, value in paths.items():
+        assert torch.equal(value, alone[name.replace(".paths.1.", ".paths.0.")])
+
+
+def test_variants_of_one_seed_see_the_same_batches(bundle: DataBundle) -> None:
+    def images(seed: int) -> list[torch.Tensor]:
+        order = generator(seed, "order")
+        return [batch.inputs["image"] for batch in batches(bundle.train, 64, order)]
+
+    assert all(map(torch.equal, images(0), images(0)))
+    assert not all(map(torch.equal, images(0), images(1)))
+
+
+def test_an_epoch_shows_no_sample_twice(bundle: DataBundle) -> None:
+    seen = torch.cat(
+        [batch.inputs["image"].flatten(1) for batch in batches(bundle.train, 50, torch.Generator())]
+    )
+    assert len(seen) == len(bundle.train) // 50 * 50
+    every, count = bundle.train.inputs["image"].flatten(1).unique(dim=0, return_counts=True)
+    shown, times = seen.unique(dim=0, return_counts=True)
+    limit = {tuple(row.tolist()): int(n) for row, n in zip(every, count, strict=True)}
+    assert all(int(n) <= limit[tuple(row.tolist())] for row, n in zip(shown, times, strict=True))
+
+
+def test_a_batch_larger_than_the_split_is_the_split(bundle: DataBundle) -> None:
+    (only,) = batches(bundle.val, 10_000, torch.Generator())
+    assert len(only) == len(bundle.val)
+
+
+def test_it_learns(config: dict[str, Any], bundle: DataBundle) -> None:
+    longer = {**config, "train": {**config["train"], "epochs": 8}}
+    result = train(longer, bundle, seed=0, device=CPU)
+    losses = [epoch["loss"]["script"] for epoch in result["curve"]]
+    assert losses[-1] < 0.8 * losses[0]
+    assert result["steps"] == 8 * (len(bundle.train) // 32)
+    assert result["samples"] == 32 * result["steps"]
+
+
+def test_the_reported_epoch_is_the_best_on_val(config: dict[str, Any], bundle: DataBundle) -> None:
+    longer = {**config, "train": {**config["train"], "epochs": 5}}
+    result = train(longer, bundle, seed=0, device=CPU)
+    scores = [epoch["val_score"] for epoch in result["curve"]]
+    chosen = result["epochs"]["script"]
+    assert set(result["epochs"].values()) == {chosen}
+    assert scores[chosen - 1] == max(scores) == result["scores"]["val"]
+    assert result["val"] == result["curve"][chosen - 1]["val"]
+
+
+def test_selection_keeps_the_weights_of_the_best_epochs_only() -> None:
+    model = torch.nn.Linear(1, 1)
+    progress = Progress(selections=[Selection(("a",)), Selection(("b",))])
+    for epoch, (a, b) in enumerate([(0.1, 0.9), (0.3, 0.2), (0.2, 0.1)], start=1):
+        torch.nn.init.constant_(model.weight, epoch)
+        select(progress, model, epoch, {"a": a, "b": b})
+    assert [s.epoch for s in progress.selections] == [2, 1]
+    assert {epoch: float(w["weight"]) for epoch, w in progress.weights.items()} == {1: 1, 2: 2}
+
+
+def test_the_first_of_equal_epochs_is_chosen_even_when_scores_are_nan() -> None:
+    progress = Progress(selections=[Selection(("a",))])
+    for epoch in (1, 2):
+        select(progress, torch.nn.Linear(1, 1), epoch, {"a": math.nan})
+    assert progress.selections[0].epoch == 1
+
+
+def test_a_loss_that_is_not_finite_ends_the_cell(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    wild = {**config["train"], "optimizer": {**config["train"]["optimizer"], "lr": 1e30}}
+    with pytest.raises(DivergedError, match="not finite in epoch"):
+        train({**config, "train": wild}, bundle, seed=0, device=CPU)
+
+
+def test_learned_weights_are_stepped_at_their_own_rate(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    weighting = {"name": "uncertainty", "initial": 0.0, "learning_rate": 0.5}
+    step = build_step({**config, "weighting": weighting}, bundle, seed=0, device=CPU)
+    group = step.optimizer.param_groups[1]
+    assert (group["lr"], group["weight_decay"]) == (0.5, 0.0)
+    step(bundle.train)
+    # Adam's first step moves by the rate, against the sign of ½ − e^{-s} L.
+    assert step.state["log_variance"].tolist() == pytest.approx([0.5, 0.5], rel=1e-4)
+
+
+def test_equal_static_weights_train_as_equal_does(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    static = {**config, "weighting": {"name": "static", "weights": [1.0, 1.0]}}
+    assert timeless(train(static, bundle, seed=0, device=CPU)) == timeless(
+        train(config, bundle, seed=0, device=CPU)
+    )
+
+
+def test_a_task_without_labels_and_an_absent_modality_train(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    split = bundle.train
+    missing = replace(
+        split,
+        labelled={**split.labelled, "slant": torch.zeros(len(split), dtype=torch.bool)},
+        present={**split.present, "image": torch.arange(len(split)) % 2 == 0},
+        inputs={**split.inputs, "image": torch.full_like(split.inputs["image"], math.nan)},
+    )
+    step = build_step(config, bundle, seed=0, device=CPU)
+    odd = missing.take(torch.arange(1, len(split), 2))  # images absent, and NaN where they were
+    losses = step(odd)
+    assert losses[1] == 0
+    assert math.isfinite(float(losses[0]))
+    assert all(bool(p.grad.isfinite().all()) for p in step.model.parameters() if p.grad is not None)
+
+
+def test_threads_are_those_of_the_configuration_and_restored(
+    config: dict[str, Any], bundle: DataBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    real = training.evaluate
+
+    def spy(*arguments: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "evaluate", spy)
+    before = torch.get_num_threads()
+    train({**config, "train": {**config["train"], "threads": 2}}, bundle, seed=0, device=CPU)
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == before
+
+
+def test_the_score_is_the_mean_of_the_tasks_scores(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    result = train(config, bundle, seed=0, device=CPU)
+    expected = {}
+    for task in ("script", "slant"):
+        majority = bundle.train.targets[task].bincount().argmax()
+        constant = float((bundle.test.targets[task] == majority).double().mean())
+        expected[task] = (result["test"][task]["accuracy"] - constant) / (1 - constant)
+    assert result["scores"]["test"] == pytest.approx(primary_score(expected))
+
+
+def test_the_reported_test_metrics_are_those_of_the_chosen_weights(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    one = {**config, "train": {**config["train"], "epochs": 1}}
+    result = train(one, bundle, seed=2, device=CPU)
+    step = build_step(one, bundle, seed=2, device=CPU)
+    for batch in batches(bundle.train, 32, generator(2, "order")):
+        step(batch)
+    assert evaluate(step.model, step.objectives, bundle.test) == result["test"]

@@ -1,0 +1,73 @@
+"""What many tests need: small data, a small suite, and its results."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.api import plan
+from bench.variant import resolve_variant
+from mtmm.data import DATASETS
+from mtmm.settings import Problem
+from mtmm.spec import DataBundle
+
+SUITE: dict[str, Any] = {
+    "name": "small",
+    "question": "Does it run?",
+    "dataset": {"name": "glyphs", "word_dropout": 0.5, "limit": 300},
+    "tasks": ["script", "slant"],
+    "model": {
+        "encoders": {
+            "image": {"name": "lenet", "channels": 2},
+            "text": {"name": "lstm", "embedding": 8},
+        },
+        "width": 8,
+    },
+    "train": {"epochs": 2, "batch_size": 32, "optimizer": {"name": "adamw", "lr": 0.01}},
+    "sweep": [{"sharing": ["hard", "separate"]}],
+    "seeds": 2,
+    "timing": "off",
+}
+
+
+@pytest.fixture
+def suite() -> dict[str, Any]:
+    """A suite of two variants and two seeds that trains in a second; change it as you like."""
+    return copy.deepcopy(SUITE)
+
+
+@pytest.fixture(scope="session")
+def bundle() -> DataBundle:
+    """300 glyphs with the tasks script and slant."""
+    whole = DATASETS["glyphs"](word_dropout=0.5, limit=300)
+    return whole.select(["image", "text"], ["script", "slant"])
+
+
+@pytest.fixture(scope="session")
+def config() -> dict[str, Any]:
+    """The resolved base of the small suite."""
+    problems: list[Problem] = []
+    resolved = resolve_variant(SUITE, problems)
+    assert not problems
+    return resolved
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of the small suite, run to the end with timing."""
+    from rich.console import Console
+
+    from bench.progress import Progress
+    from bench.report.write import write_report
+    from bench.running import run_plan
+    from bench.store import Store
+
+    root = tmp_path_factory.mktemp("results")
+    timed = {**SUITE, "timing": {"batch_sizes": [16], "budget_s": 0.1}}
+    run_plan(plan(timed), Store(root), torch.device("cpu"), Progress(Console(), quiet=True))
+    write_report(root / "small")
+    return root / "small"
