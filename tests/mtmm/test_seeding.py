@@ -15,7 +15,9 @@ def test_derived_seeds_are_what_they_were() -> None:
 
 
 def test_every_seed_and_every_name_has_a_seed_of_its_own() -> None:
-    made = [derive(seed, *names) for seed in range(5) for names in [(), ("a",), ("a", "b"), ("ab",)]]
+    made = [
+        derive(seed, *names) for seed in range(5) for names in [(), ("a",), ("a", "b"), ("ab",)]
+    ]
     assert len(set(made)) == len(made)
 
 

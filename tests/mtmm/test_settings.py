@@ -109,9 +109,7 @@ def test_a_whole_number_becomes_a_float(annotation: Any, value: object, expected
         (str | int | None, 1.5, "must be a word or a whole number or null; found the number 1.5"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_rule(
-    annotation: Any, value: object, message: str
-) -> None:
+def test_a_wrong_value_is_named_with_its_rule(annotation: Any, value: object, message: str) -> None:
     checked, problem = check(annotation, value)
     assert problem is not None
     assert problem.startswith(message)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bench.cli import main
+from mtmm._version import __version__
+
+
+@pytest.fixture
+def file(suite: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(suite), encoding="utf-8")
+    return path
+
+
+def test_run_prints_the_comparison_and_where_the_files_are(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results"
+    assert main(["run", str(file), "--results", str(results), "--device", "cpu"]) == 0
+    out, err = capsys.readouterr()
+    assert "small: Does it run?" in out
+    assert "baseline" in out
+    assert str(results / "small" / "report.md") in out
+    assert "4 units run, 0 reused" in out
+    assert "train 4/4: separate seed 1: score" in err
+    assert main(["report", str(results / "small")]) == 0
+    assert "baseline" in capsys.readouterr().out
+
+
+def test_a_failed_unit_ends_with_1_and_its_reason(
+    suite: dict[str, Any], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite["sweep"] = [{"train.optimizer.lr": [0.01, 1e30]}]
+    file.write_text(yaml.safe_dump(suite), encoding="utf-8")
+    assert main(["run", str(file), "--results", str(tmp_path / "results"), "-q"]) == 1
+    assert "failed: lr=1e+30 seed 0: diverged" in capsys.readouterr().err
+
+
+def test_plan_says_what_would_run_and_runs_nothing(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results"
+    assert main(["plan", str(file), "--results", str(results)]) == 0
+    out = capsys.readouterr().out
+    assert "2 variants × 2 seeds" in out
+    assert "hard (baseline)" in out
+    assert "4 train cells, 0 of them there" in out
+    assert not results.exists()
+
+
+def test_list_shows_components_with_their_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("glyphs", "lenet", "gated", "separate", "uncertainty", "adamw", "cosine"):
+        assert f"  {name}: " in out
+    assert "word_dropout: a number; default 0.0" in out
+    assert main(["list", "fusions"]) == 0
+    assert "lenet" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "fusion"], "unknown kind 'fusion'; did you mean 'fusions'?"),
+        (["report", "nowhere"], "nowhere: no results of a suite here"),
+        (["run", "small.yaml", "--device", "tpu"], "--device: device must be auto, cpu"),
+        (["run", "small.yaml", "--device", "cuda:99"], "--device: device 'cuda:99'"),
+    ],
+)
+def test_bad_input_ends_with_2_and_one_message(
+    arguments: list[str],
+    message: str,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(file.parent)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(message)
+    assert out == ""
+
+
+def test_results_that_cannot_be_written(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    assert main(["run", str(file), "--results", str(tmp_path / "taken")]) == 2
+    assert "--results" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert __version__ in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_pytorch() -> None:
+    code = "import sys, bench.cli; bench.cli.parser(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
