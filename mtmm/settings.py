@@ -126,9 +126,9 @@ def check(annotation: Any, value: Any) -> tuple[Any, str | None]:
     if origin in (Union, types.UnionType):
         return _check_union(annotation, arguments, value)
     if origin is Literal:
-        return value, None if value in arguments and type(value) is not bool else _wrong(
-            annotation, value
-        )
+        # By type too: True == 1 == 1.0.
+        allowed = any(type(value) is type(a) and value == a for a in arguments)
+        return value, None if allowed else _wrong(annotation, value)
     if origin is list:
         return _check_list(arguments[0], value)
     if annotation is float and type(value) is int:

@@ -15,11 +15,7 @@ def file_hash(path: str | Path) -> str:
 
 def text_hash(text: str) -> str:
     """SHA-256 over the syntax tree of `text` without docstrings."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            body[0] = ast.Pass()
+    tree = _WithoutDocstrings().visit(ast.parse(text))
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
@@ -28,9 +24,9 @@ def combine(hashes: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Drops strings that stand alone as a statement, those of attributes included."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 (ast's name)
+        is_string = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_string else node

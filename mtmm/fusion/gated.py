@@ -37,6 +37,8 @@ class Gated(Fusion):
     def check(cls, modalities: Sequence[str], settings: Mapping[str, Any]) -> None:
         """Two modalities, one of which is the gate."""
         super().check(modalities, settings)
+        if len(modalities) != 2:
+            raise ValueError(f"`Gated` fuses two modalities; found {len(modalities)}")
         gate = settings.get("gate")
         if gate is not None and gate not in modalities:
             raise ValueError(f"`gate` must be one of {', '.join(modalities)}; found '{gate}'")

@@ -1,0 +1,118 @@
+"""What the README and the docs show is run here, in cheap forms."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from bench.api import plan
+from bench.cli import main, parser
+from bench.document import parse
+from bench.report.frame import load_frame
+from mtmm.fusion.base import Fusion, linear
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = ROOT / "results" / "reference" / "default" / "report.md"
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def cheap(suite: dict[str, Any]) -> dict[str, Any]:
+    """The same suite on little data."""
+    train = {**suite["train"], "epochs": 1, "batch_size": 32}
+    dataset = {**suite["dataset"], "limit": 120}
+    return {**suite, "dataset": dataset, "train": train, "seeds": 1, "timing": "off"}
+
+
+def test_the_readme_suite_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = blocks(README, "yaml")
+    assert len(plan(parse(text, "README.md").value).variants) == 13
+    (tmp_path / "my-suite.yaml").write_text(yaml.safe_dump(cheap(parse(text, "README.md").value)))
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks(README, "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert set(names["frame"]["status"]) == {"ok"}
+    assert main(["plan", "my-suite.yaml"]) == 0
+    assert main(["run", "my-suite.yaml", "-q"]) == 0
+
+
+def test_the_readme_commands_exist() -> None:
+    lines = [line for block in blocks(README, "") for line in block.splitlines()]
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[0].endswith("mtmm-bench"):
+            parser().parse_args(words[1:])
+        else:
+            assert words[0] == "make"
+            targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            assert words[1] in targets
+
+
+def test_the_readme_table_is_that_of_the_reference_report() -> None:
+    shown = README.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0].strip()
+    assert shown
+    assert shown in REFERENCE.read_text(encoding="utf-8")
+
+
+def test_the_links_in_the_docs_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("suites/*.md")]
+    for page in [*pages, ROOT / "results" / "README.md"]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert link.startswith("https://") or (page.parent / link).exists(), (page, link)
+
+
+def test_every_column_of_a_frame_is_explained(finished: Path) -> None:
+    text = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
+    known = ("suite", "variant", "kind", "seed", "reason", "time.mode", "time.batch_size")
+    for column in load_frame(finished).columns:
+        phase = re.sub(r"^time\.(zero_grad|forward|backward|optimizer|inference|step)_", "", column)
+        metric = column.rpartition(".")[2]
+        shown = {
+            column,
+            f"….{metric}" if column.startswith(("val.", "test.")) else column,
+            "config.<path>" if column.startswith("config.") else column,
+            "train.epoch.<task>" if column.startswith("train.epoch.") else column,
+            {"outliers_mild": "_outliers_*", "outliers_severe": "_outliers_*"}.get(
+                phase, f"_{phase}"
+            ),
+        }
+        explained = any(f"`{name}`" in text for name in shown)
+        assert explained or column in (*known, "time.device_name"), column
+
+
+def test_the_fusion_in_contributing_works() -> None:
+    (code,) = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
+    names: dict[str, Any] = {
+        "Fusion": Fusion,
+        "Mapping": Mapping,
+        "linear": linear,
+        "nn": nn,
+        "torch": torch,
+    }
+    exec(code, names)
+    fusion = names["Maximum"]({"image": 3, "text": 2}, 4)
+    fused = fusion({"image": torch.ones(5, 3), "text": torch.ones(5, 2)})
+    assert fused.shape == (5, 4)
+    count = sum(parameter.numel() for parameter in fusion.parameters())
+    assert count == fusion.parameter_count({"image": 3, "text": 2}, 4)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_suite_plans_and_runs_small(path: Path, tmp_path: Path) -> None:
+    suite = parse(path.read_text(encoding="utf-8"), str(path)).value
+    plan(suite)
+    small = tmp_path / path.name
+    small.write_text(yaml.safe_dump(cheap(suite)), encoding="utf-8")
+    assert main(["run", str(small), "--results", str(tmp_path / "results"), "-q"]) == 0
