@@ -27,6 +27,6 @@ def combine(hashes: Iterable[str]) -> str:
 class _WithoutDocstrings(ast.NodeTransformer):
     """Drops strings that stand alone as a statement, those of attributes included."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 (ast's name)
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         is_string = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_string else node

@@ -24,7 +24,7 @@ from mtmm.weighting import WEIGHTINGS
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("mtmm/**/*.py"), *ROOT.glob("bench/**/*.py")])
 MOST_LINES = 400
-MOST_LINES_OF_A_FUNCTION = 60
+MOST_LINES_OF_A_FUNCTION = 60  # without its docstring
 
 REGISTRIES: dict[str, Mapping[str, Component]] = {
     "data": DATASETS,
@@ -87,11 +87,15 @@ def test_functions_are_short() -> None:
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert node.end_lineno is not None
-                lines = node.end_lineno - node.lineno + 1
+                lines = _lines(node) - (_lines(node.body[0]) if ast.get_docstring(node) else 0)
                 if lines > MOST_LINES_OF_A_FUNCTION:
                     long[f"{_name(path)}:{node.name}"] = lines
     assert long == {}
+
+
+def _lines(node: ast.stmt) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
 
 
 def test_importing_mtmm_does_not_import_torch() -> None:

@@ -189,7 +189,7 @@ def test_a_setting_needs_an_annotation_and_a_default() -> None:
     def required(*, drop: float) -> None: ...
 
     for component in (bare, required):
-        with pytest.raises(TypeError, match="setting `drop` of .* needs an annotation"):
+        with pytest.raises(TypeError, match=r"setting `drop` of .* needs an annotation"):
             settings_of(component)
 
 

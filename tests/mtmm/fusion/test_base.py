@@ -19,7 +19,10 @@ def test_masked_features_come_in_the_order_of_their_names() -> None:
     fusion = Fusion({"b": 1, "a": 1}, 1)
     features = {"b": torch.tensor([[1.0], [2.0]]), "a": torch.tensor([[3.0], [torch.nan]])}
     present = {"a": torch.tensor([True, False]), "b": torch.tensor([False, True])}
-    assert [x.tolist() for x in fusion.masked(features, present)] == [[[3.0], [0.0]], [[0.0], [2.0]]]
+    assert [x.tolist() for x in fusion.masked(features, present)] == [
+        [[3.0], [0.0]],
+        [[0.0], [2.0]],
+    ]
     whole = fusion.masked(features, None)
     assert whole[0] is features["a"]
     assert whole[1] is features["b"]

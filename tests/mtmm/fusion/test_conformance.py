@@ -29,7 +29,9 @@ class Case(NamedTuple):
 
     def features(self, size: int = B) -> dict[str, Tensor]:
         generator = torch.Generator().manual_seed(1)
-        return {name: torch.randn(size, dim, generator=generator) for name, dim in self.dims.items()}
+        return {
+            name: torch.randn(size, dim, generator=generator) for name, dim in self.dims.items()
+        }
 
 
 CASES = [
@@ -68,7 +70,8 @@ def test_out_dim_is_the_width_of_the_output(case: Case) -> None:
 @every_case
 def test_every_parameter_gets_a_gradient(case: Case) -> None:
     fusion = case.build()
-    fusion(case.features()).square().sum().backward()
+    features = {name: feature.requires_grad_() for name, feature in case.features().items()}
+    fusion(features).square().sum().backward()
     for name, parameter in fusion.named_parameters():
         assert parameter.grad is not None, name
         assert (parameter.grad != 0).any(), name
@@ -127,7 +130,9 @@ def test_what_an_absent_modality_holds_never_matters(case: Case, garbage: float)
     some = torch.tensor([True, False, True, False, True])
     for name in case.dims:
         for there in (some, absent_everywhere):
-            present = {other: torch.ones(B, dtype=torch.bool) for other in case.dims} | {name: there}
+            present = {other: torch.ones(B, dtype=torch.bool) for other in case.dims} | {
+                name: there
+            }
             outcomes = [_run(fusion, case, name, present, value) for value in (0.0, garbage)]
             torch.testing.assert_close(outcomes[1], outcomes[0], rtol=0, atol=0)
 

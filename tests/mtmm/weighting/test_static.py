@@ -22,9 +22,13 @@ def test_without_weights_all_are_1() -> None:
 
 def test_weights_must_fit_the_tasks() -> None:
     Static(weights=[0.0, 1.0]).check(2)
-    with pytest.raises(ValueError, match="`weights` needs one number for each of the 3 tasks; .* 2"):
+    with pytest.raises(
+        ValueError, match=r"`weights` needs one number for each of the 3 tasks; .* 2"
+    ):
         Static(weights=[1.0, 2.0]).check(3)
-    with pytest.raises(ValueError, match="`weights` needs one number for each of the 2 tasks; .* 0"):
+    with pytest.raises(
+        ValueError, match=r"`weights` needs one number for each of the 2 tasks; .* 0"
+    ):
         Static(weights=[]).check(2)
     with pytest.raises(ValueError, match="`weights` needs at least one number above 0"):
         Static(weights=[0.0, 0.0]).check(2)

@@ -1,0 +1,63 @@
+"""What every registered sharing must do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from mtmm.model import PathModel, build_model
+from mtmm.sharing import SHARINGS
+from mtmm.spec import Batch, Description
+
+every_sharing = pytest.mark.parametrize("name", SHARINGS)
+
+
+def _model(name: str, description: Description) -> PathModel:
+    encoders = {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm"}}
+    config: dict[str, Any] = {"encoders": encoders, "sharing": name, "width": 6}
+    model = build_model(config, description)
+    assert isinstance(model, PathModel)
+    return model
+
+
+@every_sharing
+def test_the_spaces_it_says_it_has_are_there(
+    name: str, description: Description, batch: Batch
+) -> None:
+    model = _model(name, description)
+    shared = model(batch.inputs, batch.present).shared
+    there = {
+        "theta": bool(shared.theta),
+        "z": shared.z is not None,
+        "last": shared.last is not None,
+    }
+    assert {space for space, exists in there.items() if exists} == SHARINGS[name].spaces
+
+
+@every_sharing
+def test_theta_is_what_more_than_one_task_uses(
+    name: str, description: Description, batch: Batch
+) -> None:
+    model = _model(name, description)
+    output = model(batch.inputs, batch.present)
+    users: dict[str, int] = dict.fromkeys(dict(model.named_parameters()), 0)
+    for logits in output.outputs.values():
+        gradients = torch.autograd.grad(
+            logits.sum(), list(model.parameters()), allow_unused=True, retain_graph=True
+        )
+        for parameter, gradient in zip(users, gradients, strict=True):
+            users[parameter] += gradient is not None
+    theta = {id(p) for group in output.shared.theta.values() for p in group}
+    named = dict(model.named_parameters())
+    assert {key for key, count in users.items() if count > 1} == {
+        key for key, parameter in named.items() if id(parameter) in theta
+    }
+    assert min(users.values()) == 1
+
+
+@every_sharing
+def test_independent_means_that_nothing_is_shared(name: str, description: Description) -> None:
+    model = _model(name, description)
+    assert model.independent is SHARINGS[name].independent is (not SHARINGS[name].spaces)

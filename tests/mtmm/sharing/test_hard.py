@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import Any
+
+from mtmm.model import PathModel, build_model
+from mtmm.sharing.hard import Hard
+from mtmm.spec import Batch, Description
+
+CONFIG: dict[str, Any] = {
+    "encoders": {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm"}},
+    "sharing": "hard",
+    "width": 6,
+}
+
+
+def test_tasks_share_one_path(description: Description, batch: Batch) -> None:
+    model = build_model(CONFIG, description)
+    assert isinstance(model, PathModel)
+    assert isinstance(model.sharing, Hard)
+    path = model.sharing.path
+    output = model(batch.inputs, batch.present)
+    (z,) = output.shared.z or ()
+    assert all(features.vector is z for features in output.features.values())
+    (group,) = output.shared.theta.values()
+    assert [id(p) for p in group] == [id(p) for p in path.parameters()]
+    assert output.shared.last is path.fusion
+
+
+def test_every_task_more_costs_a_head_only(description: Description) -> None:
+    def count(tasks: list[str]) -> int:
+        model = build_model(CONFIG, description.select(["image", "text"], tasks))
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    assert count(["left", "right"]) - count(["left"]) == 6 * 4 + 4
