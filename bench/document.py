@@ -139,8 +139,9 @@ class _Builder:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise self._error(event, "anchors and aliases (& and *) are not part of a suite")
         # "!" alone is what a quoted scalar carries in some parsers; anything else was written.
-        if getattr(event, "tag", None) not in (None, "!"):
-            raise self._error(event, f"tags are not part of a suite; found {event.tag!r}")
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!"):
+            raise self._error(event, f"tags are not part of a suite; found {tag!r}")
         if len(path) > MAX_DEPTH:
             raise self._error(event, f"nested deeper than {MAX_DEPTH} levels")
 

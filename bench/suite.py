@@ -198,17 +198,15 @@ def _block(block: object, path: Path, problems: list[Problem]) -> tuple[Axis, ..
             problems.append(Problem(place, text))
             continue
         axes.append(Axis(target=target_of(key), values=tuple(values), source=place))
-    _refuse_overlap(axes, path, problems)
+    _refuse_twice(axes, path, problems)
     return tuple(axes)
 
 
-def _refuse_overlap(axes: Sequence[Axis], path: Path, problems: list[Problem]) -> None:
+def _refuse_twice(axes: Sequence[Axis], path: Path, problems: list[Problem]) -> None:
     for i, axis in enumerate(axes):
-        for other in axes[:i]:
-            shorter, longer = sorted((axis.target, other.target), key=len)
-            if longer[: len(shorter)] == shorter and longer == shorter:
-                text = f"'{dotted(axis.target)}' is swept twice in this block"
-                problems.append(Problem((*path, axis.source[-1]), text))
+        if any(axis.target == other.target for other in axes[:i]):
+            text = f"'{dotted(axis.target)}' is swept twice in this block"
+            problems.append(Problem((*path, axis.source[-1]), text))
 
 
 def _overrides(value: object, problems: list[Problem]) -> tuple[Axis, ...]:

@@ -25,7 +25,8 @@ REFERENCE = ROOT / "results" / "reference" / "default" / "report.md"
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    return [code for name, code in fenced if name == language]
 
 
 def cheap(suite: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def cheap(suite: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_readme_suite_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (text,) = blocks(README, "yaml")
-    assert len(plan(parse(text, "README.md").value).variants) == 11
+    assert len(plan(parse(text, "README.md").value).variants) == 12
     (tmp_path / "my-suite.yaml").write_text(yaml.safe_dump(cheap(parse(text, "README.md").value)))
     monkeypatch.chdir(tmp_path)
     (code,) = blocks(README, "python")

@@ -35,7 +35,7 @@ def test_the_gradient_is_that_of_the_weighted_sum(
     step = build_step({**config, "weighting": weighting}, bundle, seed=0, device=CPU)
     batch = bundle.train.take(torch.arange(16))
     losses = task_losses(step.model, step.objectives, batch)
-    (2 * losses[0] + 0.5 * losses[1]).backward()  # type: ignore[no-untyped-call]
+    (2 * losses[0] + 0.5 * losses[1]).backward()
     expected = [parameter.grad for parameter in step.model.parameters()]
     assert torch.equal(step(batch), losses.detach())
     for parameter, gradient in zip(step.model.parameters(), expected, strict=True):

@@ -63,7 +63,7 @@ def bare(config: dict[str, Any], bundle: DataBundle) -> Callable[[], None]:
             outputs = model(batch, there).outputs
             losses = [F.cross_entropy(outputs[task], targets[task][index]) for task in outputs]
             loss = torch.stack(losses).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             total += float(loss.detach())
 

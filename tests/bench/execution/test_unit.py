@@ -8,6 +8,7 @@ import torch
 from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
 from bench.execution import unit
 from bench.execution.unit import build_data, run_cell, time_block
+from bench.timing.workload import WORKLOADS
 from bench.training import DivergedError
 
 CPU = torch.device("cpu")
@@ -80,14 +81,14 @@ def test_a_block_times_every_arm(config: dict[str, Any], mode: str, phases: set[
 def test_an_arm_that_fails_is_its_own_record(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = unit.WORKLOADS["train"]
+    real = WORKLOADS["train"]
 
     def some_fail(arm_config: Any, *rest: Any) -> Any:
         if arm_config["model"]["sharing"]["name"] == "separate":
             raise torch.OutOfMemoryError("too large")
         return real(arm_config, *rest)
 
-    monkeypatch.setitem(unit.WORKLOADS, "train", some_fail)  # type: ignore[arg-type]
+    monkeypatch.setitem(WORKLOADS, "train", some_fail)
     model = {**config["model"], "sharing": {"name": "separate"}}
     arms = tuple(TimingArm(timed_part({**config, "model": m})) for m in (config["model"], model))
     records = time_block(TimingBlock(arms, ("d",), 16, "train", 0.01, "test machine"), "cpu")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor
 
 from mtmm.encoders import ENCODERS
-from mtmm.encoders.base import Encoder
+from mtmm.encoders.base import Encoder, Stage
 from mtmm.spec import Modality
 
 WIDTH = 6
@@ -87,7 +87,8 @@ def test_features_are_those_of_the_named_stages(case: Case) -> None:
     features = encoder(x, mask)
     assert features.vector.shape == (2, encoder.dim)
     if encoder.map_stage is not None:
-        channels, height, rows = encoder.stages[encoder.map_stage].out_shape
+        stage = cast(Stage, encoder.stages[encoder.map_stage])
+        channels, height, rows = stage.out_shape
         assert features.maps is not None
         assert features.maps.shape == (2, channels, height, rows)
         assert features.tokens is not None
@@ -97,7 +98,7 @@ def test_features_are_those_of_the_named_stages(case: Case) -> None:
     else:
         assert features.maps is None
         assert features.tokens is not None
-        assert features.tokens.shape == (2, *encoder.stages["lstm"].out_shape)
+        assert features.tokens.shape == (2, *cast(Stage, encoder.stages["lstm"]).out_shape)
         assert features.token_mask is mask
 
 

@@ -19,7 +19,8 @@ def test_tasks_share_one_path(description: Description, batch: Batch) -> None:
     assert isinstance(model.sharing, Hard)
     path = model.sharing.path
     output = model(batch.inputs, batch.present)
-    (z,) = output.shared.z or ()
+    assert output.shared.z is not None
+    (z,) = output.shared.z
     assert all(features.vector is z for features in output.features.values())
     (group,) = output.shared.theta.values()
     assert [id(p) for p in group] == [id(p) for p in path.parameters()]
