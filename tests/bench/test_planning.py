@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.api import plan
+from bench.errors import InputError
+
+
+def names(suite: dict[str, Any]) -> list[str]:
+    return [variant.name for variant in plan(suite).variants]
+
+
+def test_axes_of_a_block_multiply_and_blocks_are_joined(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [
+        {"fusion": ["concat", "sum"], "weighting": ["equal", "uncertainty"]},
+        {"sharing": ["separate"], "fusion": ["sum", "gated"]},
+    ]
+    assert names(suite) == [
+        "concat-equal-hard",
+        "concat-uncertainty-hard",
+        "sum-equal-hard",
+        "sum-uncertainty-hard",
+        "sum-equal-separate",
+        "gated-equal-separate",
+    ]
+
+
+def test_the_base_is_planned_first_whether_it_is_swept_or_not(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [{"fusion": ["sum", "concat"]}]
+    assert names(suite) == ["concat", "sum"]
+    suite["sweep"] = [{"fusion": ["sum"]}]
+    assert names(suite) == ["concat", "sum"]
+    suite["sweep"] = []
+    assert names(suite) == ["base"]
+
+
+def test_what_resolves_to_the_same_merges(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [{"fusion": ["concat", {"name": "concat"}]}]
+    assert names(suite) == ["concat"]
+    # With one modality there is nothing to fuse.
+    suite["sweep"] = [{"modalities": [["image"]], "fusion": ["concat", "sum"]}]
+    assert names(suite) == ["image+text-concat", "image-none"]
+
+
+def test_the_baseline_is_the_base_with_overrides(suite: dict[str, Any]) -> None:
+    assert plan(suite).baseline == "hard"
+    suite["baseline"] = {"sharing": "separate"}
+    assert plan(suite).baseline == "separate"
+    suite["baseline"] = {"fusion": "sum"}
+    with pytest.raises(InputError, match="none of the planned variants"):
+        plan(suite)
+
+
+def test_single_task_twins(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [
+        {"sharing": ["hard"], "weighting": ["equal", "uncertainty"], "fusion": ["concat", "sum"]},
+        {"sharing": ["separate"]},
+    ]
+    assert plan(suite).single_task == {
+        "hard-equal-concat": "separate-equal-concat",
+        "hard-uncertainty-concat": "separate-equal-concat",
+    }
+
+
+def test_cells_come_seed_by_seed(suite: dict[str, Any]) -> None:
+    suite["seeds"] = [4, 2]
+    cells = plan(suite).cells("cpu")
+    assert list(cells) == [("hard", 4), ("separate", 4), ("hard", 2), ("separate", 2)]
+    assert len({cell.id for cell in cells.values()}) == 4
+
+
+def test_a_dotted_path_reaches_a_setting(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [{"train.optimizer.lr": [1, 0.1], "encoders.image.channels": [2, 3]}]
+    assert names(suite)[1] == "lr=1-channels=2"
+    last = plan(suite).variants[-1].config
+    assert last["train"]["optimizer"]["lr"] == 0.1
+    assert last["model"]["encoders"]["image"] == {"name": "lenet", "channels": 3}

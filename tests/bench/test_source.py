@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import ast
+import importlib.util
+from pathlib import Path
+
+from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, module_hash
+from mtmm.data import DATASETS
+from mtmm.fusion import FUSIONS
+from mtmm.settings import Component
+
+# Imported by the core, but unable to change a number: names and checks of settings, errors,
+# hashes, intervals of summaries that are made again from the samples.
+HARMLESS = {"mtmm.settings", "mtmm.registry", "mtmm.source", "bench.statistics"}
+COMPONENTS = ("mtmm.data.", "mtmm.encoders.", "mtmm.fusion.", "mtmm.sharing.", "mtmm.weighting.")
+
+
+def path_of(module: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
+def imports(module: str) -> set[str]:
+    path = path_of(module)
+    assert path is not None
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {module for module in modules if module.split(".")[0] in ("bench", "mtmm")}
+
+
+def closure(module: str) -> set[str]:
+    seen: set[str] = set()
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += imports(name)
+    return seen
+
+
+def is_registry(module: str) -> bool:
+    path = path_of(module)
+    return path is not None and path.name == "__init__.py"
+
+
+def test_the_core_holds_every_module_a_unit_runs_through() -> None:
+    for entry, core in (
+        ("bench.training", TRAINING_CORE),
+        ("bench.timing.workload", TRAINING_CORE + TIMING_CORE),
+        ("bench.timing.block", TRAINING_CORE + TIMING_CORE),
+    ):
+        others = {m for m in closure(entry) if not is_registry(m)} - set(core) - HARMLESS
+        assert {m for m in others if not m.startswith(COMPONENTS)} == set()
+
+
+def test_bases_of_components_are_in_the_core() -> None:
+    for kind in ("encoders", "fusion", "heads", "sharing", "weighting"):
+        assert f"mtmm.{kind}.base" in TRAINING_CORE
+
+
+def test_components_of_different_files_differ() -> None:
+    fusions: dict[str, Component] = dict(FUSIONS)
+    assert component_hash(fusions["sum"]) != component_hash(fusions["concat"])
+    assert component_hash(fusions["sum"]) == module_hash("mtmm.fusion.sum")
+    assert component_hash(DATASETS["glyphs"]) == module_hash("mtmm.data.glyphs")
+    assert core_hash(TRAINING_CORE) != core_hash(TIMING_CORE)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.store import Store, write_text
+
+
+def test_a_record_comes_back_with_its_identity_and_version(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("a1", {"status": "ok", "x": [1.5, math.nan]})
+    assert store.read("a1") == {"schema_version": 1, "id": "a1", "status": "ok", "x": [1.5, None]}
+    assert store.read("b2") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '{"schema_version": 1, "id": "a1"',
+        "[]",
+        '{"schema_version": 99, "id": "a1"}',
+        '{"schema_version": 1, "id": "other"}',
+    ],
+)
+def test_what_is_no_record_of_ours_is_not_read_as_one(text: str, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("a1", {"status": "ok"})
+    (tmp_path / "cells" / "a1.json").write_text(text)
+    assert store.read("a1") is None
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def fail(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_text(path, "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert path.read_text() == "old"
+
+
+def test_an_environment_is_kept_once_under_a_name_of_its_content(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    name = store.write_environment({"torch": "2", "cpu": "x"})
+    assert store.write_environment({"cpu": "x", "torch": "2"}) == name
+    assert store.write_environment({"cpu": "y", "torch": "2"}) != name
+    kept = json.loads((tmp_path / "environments" / f"{name}.json").read_text())
+    assert kept == {"torch": "2", "cpu": "x"}
