@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("Interrupted. What has finished is kept: the same command goes on.", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         sys.stderr.close()  # what reads our output has seen enough, as in `... | head`
         return OK

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bench.cli import main
+from bench.execution import inline
 from mtmm._version import __version__
 
 
@@ -94,6 +95,20 @@ def test_results_that_cannot_be_written(
     (tmp_path / "taken").write_text("")
     assert main(["run", str(file), "--results", str(tmp_path / "taken")]) == 2
     assert "--results" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inline, "run_cell", interrupt)
+    assert main(["run", str(file), "--results", str(tmp_path / "results")]) == 1
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
