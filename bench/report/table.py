@@ -172,8 +172,8 @@ def _with_half_width(
 ) -> Column:
     cells = []
     for mean, hi in zip(table[name] * scale, table[f"{name}_hi"] * scale, strict=True):
-        half = _shown(hi - mean, "{:.1f}".format)
-        cells.append(MISSING if math.isnan(mean) else f"{_rounded(mean, pattern)} ±{half}")
+        half = "" if math.isnan(hi) else f" ±{hi - mean:.1f}"
+        cells.append(MISSING if math.isnan(mean) else f"{_rounded(mean, pattern)}{half}")
     return Column(heading, tuple(cells))
 
 
