@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from bench.api import run
 from bench.report.frame import load_frame
 from bench.report.write import directed_metrics, load_comparison, write_report
 
@@ -43,3 +45,11 @@ def test_a_report_written_again_is_the_same(finished: Path) -> None:
 
 def test_a_kinds_primary_metric_comes_first() -> None:
     assert next(iter(directed_metrics())) == "accuracy"
+
+
+def test_one_seed_has_no_interval_and_no_verdict(suite: dict[str, Any], tmp_path: Path) -> None:
+    run({**suite, "seeds": 1}, results=tmp_path, device="cpu")
+    page = (tmp_path / "small" / "report.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith("| separate | 1 | "))
+    assert "±" not in row
+    assert row.endswith("| – |")
