@@ -1,13 +1,14 @@
-"""YAML text to plain values, with the line of every key and item.
+"""YAML to plain values, with the line of every key and item.
 
 Scalars follow the YAML 1.2 core schema: `1e-3` is a number, `off` a word. Tags, anchors, aliases,
-duplicate keys and keys that are not words are refused: a suite is data.
+duplicate keys, keys that are not words and whole numbers beyond 64 bits are refused: a suite is
+data.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from mtmm.settings import ConfigError, Path, Problem
+from mtmm.settings import ConfigError, Path, Problem, found
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
@@ -35,6 +36,8 @@ _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"([-+]?)\.(inf|Inf|INF)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)")
+
+_TOO_LARGE = "a whole number of this size does not fit into 64 bits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Document:
 
 
 class DocumentError(ConfigError):
-    """A file that cannot be read as a suite; `lines` belong to the problems, one each."""
+    """A file that cannot be read as a suite: the first thing that is wrong, and its line."""
 
     def __init__(self, file: str, line: int, message: str) -> None:
         self.file, self.line = file, line
@@ -64,7 +67,7 @@ def parse(text: str, file: str) -> Document:
     """The document in `text`; raises DocumentError at the first thing that is wrong."""
     if len(text) > MAX_BYTES:
         raise DocumentError(
-            file, 1, f"a suite has at most {MAX_BYTES:,} characters; found {len(text):,}"
+            file, 1, f"a suite has at most {MAX_BYTES:,} characters; this one has more"
         )
     lines: dict[Path, int] = {}
     try:
@@ -75,6 +78,12 @@ def parse(text: str, file: str) -> Document:
         extra = next(stream, None)
     except yaml.YAMLError as error:
         raise _readable(file, text, error) from None
+    except (OverflowError, ValueError) as error:
+        if isinstance(error, DocumentError):
+            raise
+        # PyYAML turns escapes such as "\UFFFFFFFF" into characters without a look at their range.
+        line = max(lines.values(), default=1)
+        raise DocumentError(file, line, f"cannot be read as YAML: {error}") from None
     if extra is not None:
         raise DocumentError(
             file, _line(extra), "a suite is one YAML document; a second starts here"
@@ -82,13 +91,38 @@ def parse(text: str, file: str) -> Document:
     return Document(file, value, lines)
 
 
+def plain(value: object, path: Path = ()) -> Any:
+    """A copy of a value made in Python, held to what a file may say; tuples become lists.
+
+    Raises ConfigError at the first thing that is not plain data.
+    """
+    if len(path) > MAX_DEPTH:
+        raise ConfigError([Problem(path, f"nested deeper than {MAX_DEPTH} levels")])
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str) or not key:
+                raise ConfigError([Problem(path, f"a key must be a word; found {found(key)}")])
+        return {key: plain(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, (*path, i)) for i, item in enumerate(value)]
+    if type(value) not in (str, int, float, bool, type(None)):
+        text = f"must be plain data; found {type(value).__name__} {found(value)}"
+        raise ConfigError([Problem(path, text)])
+    if wrong := _unfit(value):
+        raise ConfigError([Problem(path, wrong)])
+    return value
+
+
 def scalar(text: str) -> Any:
-    """The value of an unquoted scalar by the YAML 1.2 core schema."""
+    """The value of an unquoted scalar by the YAML 1.2 core schema.
+
+    Raises ValueError for a whole number of more digits than Python reads.
+    """
     if _NULL.fullmatch(text):
         return None
     if _TRUE.fullmatch(text) or _FALSE.fullmatch(text):
         return bool(_TRUE.fullmatch(text))
-    if _INT.fullmatch(text) and len(text) < 1000:  # Python refuses to read longer whole numbers
+    if _INT.fullmatch(text):
         return int(text)
     if _OCTAL_OR_HEX.fullmatch(text):
         return int(text, 0)
@@ -113,7 +147,16 @@ class _Builder:
         if isinstance(event, SequenceStartEvent):
             return self._sequence(path)
         assert isinstance(event, ScalarEvent)
-        return scalar(event.value) if event.style is None else event.value
+        return self._scalar(event)
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        try:
+            value = scalar(event.value) if event.style is None else event.value
+        except ValueError:
+            raise self._error(event, _TOO_LARGE) from None
+        if wrong := _unfit(value):
+            raise self._error(event, wrong)
+        return value
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -122,6 +165,8 @@ class _Builder:
             if not isinstance(event, ScalarEvent) or not event.value:
                 raise self._error(event, "a key must be a word")
             key = event.value
+            if wrong := _unfit(key):
+                raise self._error(event, wrong)
             if key in mapping:
                 first = self.lines[(*path, key)]
                 raise self._error(event, f"key '{key}' is here twice (first in line {first})")
@@ -138,15 +183,21 @@ class _Builder:
     def _refuse(self, event: Event, path: Path) -> None:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise self._error(event, "anchors and aliases (& and *) are not part of a suite")
-        # "!" alone is what a quoted scalar carries in some parsers; anything else was written.
         tag = getattr(event, "tag", None)
-        if tag not in (None, "!"):
+        if tag is not None:
             raise self._error(event, f"tags are not part of a suite; found {tag!r}")
         if len(path) > MAX_DEPTH:
             raise self._error(event, f"nested deeper than {MAX_DEPTH} levels")
 
     def _error(self, event: Event, message: str) -> DocumentError:
         return DocumentError(self.file, _line(event), message)
+
+
+def _unfit(value: object) -> str | None:
+    """What keeps a scalar from being written into a record, if anything does."""
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        return "half a surrogate pair is no text"
+    return _TOO_LARGE if isinstance(value, int) and not -(2**63) <= value < 2**63 else None
 
 
 def _line(event: Event) -> int:
@@ -157,10 +208,16 @@ def _line(event: Event) -> int:
 def _readable(file: str, text: str, error: yaml.YAMLError) -> DocumentError:
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        return DocumentError(file, line, f"not a text file: character {error.character!r}")
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = mark.line + 1 if mark is not None else 1
-    problem = getattr(error, "problem", None) or "not YAML"
+        return DocumentError(file, line, f"not a text file: character U+{error.character:04X}")
+    problem, start, mark = (
+        getattr(error, name, None) for name in ("problem", "context_mark", "problem_mark")
+    )
+    problem = problem or "not YAML"
+    place = mark or start
+    line = place.line + 1 if place else 1
     if "\\t" in problem:
         problem = "a tab where YAML allows only spaces"
+    elif start and start.line + 1 != line:
+        context = getattr(error, "context", None)
+        problem += f" ({context} that starts in line {start.line + 1})"
     return DocumentError(file, line, f"cannot be read as YAML: {problem}")

@@ -15,16 +15,20 @@ _ABSENT = object()
 
 
 def variant_names(configs: Sequence[Config], targets: Sequence[Path]) -> list[str]:
-    """One name for each configuration, out of its values at the swept `targets`.
+    """One name for each configuration, out of its values at the swept `targets`; no name twice.
 
     A component shows, besides its name, only settings that differ between the variants that use
-    it; a list is joined by `+`; any other value carries the last part of its key.
+    it; a list is joined by `+`; any other value carries the last part of its key. Of a mapping
+    that is no component only the parts that differ are shown.
     """
     roots = [t for t in targets if not any(_inside(t, other) for other in targets)]
-    if not roots:
-        return ["base"] * len(configs)
-    columns = [_labels([look_up(config, target) for config in configs], target) for target in roots]
-    return ["-".join(filter(None, labels)) for labels in zip(*columns, strict=True)]
+    columns = [
+        _labels([look_up(config, leaf) for config in configs], leaf)
+        for root in roots
+        for leaf in _parts(configs, root)
+    ]
+    names = ["-".join(column[i] for column in columns if column[i]) for i in range(len(configs))]
+    return _distinct([name or "base" for name in names])
 
 
 def look_up(config: Config, target: Path) -> Any:
@@ -39,6 +43,36 @@ def look_up(config: Config, target: Path) -> Any:
 
 def _inside(target: Path, other: Path) -> bool:
     return len(target) > len(other) and target[: len(other)] == other
+
+
+def _parts(configs: Sequence[Config], target: Path) -> list[Path]:
+    """The target, or where mappings without a name stand there, the parts of it that differ."""
+    values = [look_up(config, target) for config in configs]
+    if not any(isinstance(value, Mapping) and "name" not in value for value in values):
+        return [target]
+    keys = dict.fromkeys(key for value in values if isinstance(value, Mapping) for key in value)
+    parts = []
+    for key in keys:
+        part = (*target, key)
+        if len({_exact(look_up(config, part)) for config in configs}) > 1:
+            parts += _parts(configs, part)
+    return parts
+
+
+def _exact(value: Any) -> str:
+    return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    # Names of plugins may hold what joins the parts of a name.
+    distinct: dict[str, None] = {}
+    for name in names:
+        free, count = name, 1
+        while free in distinct:
+            count += 1
+            free = f"{name}#{count}"
+        distinct[free] = None
+    return list(distinct)
 
 
 def _labels(values: Sequence[Any], target: Path) -> list[str]:
@@ -72,7 +106,8 @@ def _label(value: Any, target: Path, shown: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     if isinstance(value, list):
         return "/".join(map(_text, value))
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

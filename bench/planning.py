@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from mtmm.settings import Path, Problem, nearest
 Config = Mapping[str, Any]
 Choice = Sequence[tuple[Path, Path, Any]]
 """What a variant overrides: where it belongs, where it stands in the file, the value."""
+
+_MAX_COMBINATIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,21 @@ class _Expansion:
     def add(self, choice: Choice) -> str | None:
         """Resolve one variant and keep it; its key, or None where it was refused or skipped."""
         raw: dict[str, Any] = deepcopy(dict(self.suite.base))
-        for target, _, value in choice:
-            put(raw, target, value)
+        # A component before its settings, whichever the file names first.
+        for target, source, value in sorted(choice, key=lambda override: len(override[0])):
+            try:
+                put(raw, target, value)
+            except ValueError as error:
+                self.problems.append(Problem(source, str(error)))
+                return None
         problems: list[Problem] = []
         config = resolve_variant(raw, problems)
-        key = _key(config)
         if not problems:
+            key = _key(config)
             self.configs.setdefault(key, config)
             return key
         if choice and all(problem.combination for problem in problems):
-            self.skipped.setdefault(key, (config, "; ".join(p.message for p in problems)))
+            self.skipped.setdefault(_key(config), (config, "; ".join(p.message for p in problems)))
         else:
             self.problems += [
                 _placed(p, choice, self.suite) for p in problems if _counts(p, choice)
@@ -106,11 +114,7 @@ class _Expansion:
 
 def make_plan(suite: Suite) -> Plan:
     """Expand and validate a suite; raises SuiteError with everything that is wrong with it."""
-    expansion = _Expansion(suite)
-    expansion.add(())
-    for block in suite.sweep:
-        for choice in itertools.product(*map(_choices, block)):
-            expansion.add(choice)
+    expansion = _expand(suite)
     if expansion.problems:
         raise SuiteError(suite.document, expansion.problems)
     configs = [*expansion.configs.values(), *(config for config, _ in expansion.skipped.values())]
@@ -124,6 +128,19 @@ def make_plan(suite: Suite) -> Plan:
         single_task=_single_task(variants),
         skips=tuple(map(Skip, names[len(variants) :], reasons)),
     )
+
+
+def _expand(suite: Suite) -> _Expansion:
+    combinations = sum(math.prod(len(axis.values) for axis in block) for block in suite.sweep)
+    if combinations > _MAX_COMBINATIONS:
+        text = f"at most {_MAX_COMBINATIONS:,} combinations; found {combinations:,}"
+        raise SuiteError(suite.document, [Problem(("sweep",), text)])
+    expansion = _Expansion(suite)
+    expansion.add(())
+    for block in suite.sweep:
+        for choice in itertools.product(*map(_choices, block)):
+            expansion.add(choice)
+    return expansion
 
 
 def _choices(axis: Axis) -> list[tuple[Path, Path, Any]]:
@@ -141,14 +158,12 @@ def _counts(problem: Problem, choice: Choice) -> bool:
 
 def _placed(problem: Problem, choice: Choice, suite: Suite) -> Problem:
     """The problem at its place in the file: in the axis it comes from, else in the base."""
-    for target, source, _ in choice:
+    # The innermost axis first: of a component and its setting, swept together, it is the setting.
+    for target, source, _ in sorted(choice, key=lambda override: -len(override[0])):
         shared = min(len(target), len(problem.path))
         if target[:shared] == problem.path[:shared]:
             return Problem((*source, *problem.path[len(target) :]), problem.message)
-    for target, source in suite.sources.items():
-        if problem.path[: len(target)] == target:
-            return Problem((*source, *problem.path[len(target) :]), problem.message)
-    return problem
+    return suite.placed(problem)
 
 
 def _baseline(suite: Suite, expansion: _Expansion, variants: Sequence[Variant]) -> str:

@@ -29,7 +29,7 @@ class Store:
         """The record of that identity, or None where there is none that can be used."""
         try:
             record = json.loads(self._cell(identity).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         usable = isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION
         return record if usable and record.get("id") == identity else None

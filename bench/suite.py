@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from bench.document import Document, DocumentError, parse
+from bench.document import MAX_BYTES, Document, DocumentError, parse, plain
 from bench.errors import InputError
-from bench.variant import KEYS
+from bench.variant import KEYS, resolve_variant
 from mtmm.registry import resolve_settings
-from mtmm.settings import Path, Problem, Range, check, dotted, found, listed, nearest
+from mtmm.settings import (
+    ConfigError,
+    Path,
+    Problem,
+    Range,
+    check,
+    dotted,
+    found,
+    listed,
+    nearest,
+)
 
 SHORT = {"encoders": "model", "fusion": "model", "sharing": "model"}
 """Keys that may be written without the one in front."""
@@ -56,13 +66,21 @@ class Suite:
     sources: Mapping[Path, Path]
     """Where a part of the base stands in the file, for parts written in their short form."""
 
+    def placed(self, problem: Problem) -> Problem:
+        """A problem of the base, at the place in the file that it comes from."""
+        for target, source in self.sources.items():
+            if problem.path[: len(target)] == target:
+                return Problem((*source, *problem.path[len(target) :]), problem.message)
+        return problem
+
 
 class SuiteError(InputError):
     """Everything that is wrong with a suite, each with its file and line."""
 
     def __init__(self, document: Document, problems: Sequence[Problem]) -> None:
         lines = sorted({(document.line(p.path), dotted(p.path), p.message) for p in problems})
-        super().__init__("\n".join(f"{document.file}:{n}: {at}: {text}" for n, at, text in lines))
+        told = (_printable(f"{document.file}:{n}: {at}: {text}") for n, at, text in lines)
+        super().__init__("\n".join(told))
 
 
 def load_suite(source: str | FilePath | Mapping[str, Any]) -> Suite:
@@ -72,17 +90,16 @@ def load_suite(source: str | FilePath | Mapping[str, Any]) -> Suite:
     everything that is wrong with its shape.
     """
     if isinstance(source, Mapping):
-        return build_suite(Document("<suite>", deepcopy(dict(source)), {}))
+        document = Document("<suite>", None, {})
+        try:
+            return build_suite(replace(document, value=plain(source)))
+        except ConfigError as error:
+            raise SuiteError(document, error.problems) from None
     try:
-        text = FilePath(source).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read: {error.strerror}{_similar(source)}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{source}: not a text file") from None
-    try:
-        return build_suite(parse(text, str(source)))
+        return build_suite(parse(_read(source), str(source)))
     except DocumentError as error:
-        raise InputError(f"{error.file}:{error.line}: {error.problems[0].message}") from None
+        text = f"{error.file}:{error.line}: {error.problems[0].message}"
+        raise InputError(_printable(text)) from None
 
 
 def build_suite(document: Document) -> Suite:
@@ -109,7 +126,10 @@ def build_suite(document: Document) -> Suite:
         sources=sources,
     )
     if problems:
-        raise SuiteError(document, problems)
+        # What the base means is told with its shape: one run of the command shows both.
+        of_base: list[Problem] = []
+        resolve_variant(base, of_base)
+        raise SuiteError(document, problems + [suite.placed(problem) for problem in of_base])
     return suite
 
 
@@ -120,12 +140,38 @@ def target_of(key: str) -> Path:
 
 
 def put(config: dict[str, Any], target: Path, value: Any) -> None:
-    """Set the value at `target`; a component given by its name becomes a mapping on the way."""
+    """Set the value at `target`; a component given by its name becomes a mapping on the way.
+
+    Raises ValueError where something on the way is no component and no mapping.
+    """
     *parents, last = target
-    for part in parents:
+    for i, part in enumerate(parents):
         inner = config.get(str(part), {})
+        if not isinstance(inner, str | dict):
+            inside = dotted(target[: i + 1])
+            raise ValueError(f"nothing can be set inside '{inside}'; it is {found(inner)}")
         config[str(part)] = config = {"name": inner} if isinstance(inner, str) else dict(inner)
     config[str(last)] = deepcopy(value)
+
+
+def _read(source: str | FilePath) -> str:
+    try:
+        with FilePath(source).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read: {error.strerror}{_similar(source)}") from None
+    try:
+        # A file that was cut in the middle of a character is refused for its size.
+        return data.decode("utf-8", errors="replace" if len(data) > MAX_BYTES else "strict")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        raise InputError(f"{source}:{line}: not a text file: {byte}") from None
+
+
+def _printable(text: str) -> str:
+    # A message is one line, whatever a key of the file holds.
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _similar(source: str | FilePath) -> str:
@@ -237,7 +283,7 @@ def _seeds(value: object, problems: list[Problem]) -> tuple[int, ...]:
     if isinstance(value, list):
         seeds, wrong = check(list[Annotated[int, Range(low=0, high=2**63 - 1)]], value)
         if wrong is None and (not value or len(set(seeds)) < len(seeds)):
-            wrong = "must name at least one seed, and none twice"
+            wrong = f"must name at least one seed, and none twice; found {found(value)}"
     else:
         count, wrong = check(Annotated[int, Range(low=1, high=_MAX_SEEDS)], value)
         seeds = range(count if wrong is None else 0)
@@ -267,6 +313,11 @@ def _timing(value: object, problems: list[Problem]) -> Timing | None:
         return None
     before = len(problems)
     settings = resolve_settings("timing", timing_settings, value, ("timing",), problems)
+    for key in ("batch_sizes", "modes"):
+        values = settings[key]
+        if isinstance(values, list) and (not values or any(values.count(v) > 1 for v in values)):
+            text = f"must name one or more, and none twice; found {found(values)}"
+            problems.append(Problem(("timing", key), text))
     if len(problems) > before:
         return None
     return Timing(

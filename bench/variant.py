@@ -29,24 +29,22 @@ def train_settings(
 
 def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """The configuration with every default filled in; mistakes go to `problems`."""
+    before = len(problems)
     dataset = resolve("dataset", DATASETS, raw.get("dataset"), ("dataset",), problems)
-    whole = None if problems else _describe(dataset, problems)
+    whole = None if len(problems) > before else _describe(dataset, problems)
+    train = _resolve_train(raw, problems)
     if whole is None:
         return {}
     modalities = _subset(raw, "modalities", [m.name for m in whole.modalities], problems)
     tasks = _subset(raw, "tasks", [t.name for t in whole.tasks], problems)
-    if problems:
-        return {}
     description = whole.select(modalities, tasks)
-    model = _mapping(raw, "model", problems)
-    _check_encoder_names(model.get("encoders"), whole, problems)
     return {
         "dataset": dataset,
         "modalities": modalities,
         "tasks": tasks,
-        "model": resolve_model(model, description, ("model",), problems),
+        "model": _resolve_model(raw, description, whole, problems),
         "weighting": _resolve_weighting(raw.get("weighting", "equal"), len(tasks), problems),
-        "train": _resolve_train(_mapping(raw, "train", problems), problems),
+        "train": train,
     }
 
 
@@ -81,23 +79,36 @@ def _subset(
         text = f"must be a list of one or more of: {listed(names)}; found {found(chosen)}"
         problems.append(Problem((key,), text))
         return names
+    before = len(problems)
     for i, name in enumerate(chosen):
         if name not in names:
             kind = "modality" if key == "modalities" else "task"
-            text = (
-                f"unknown {kind} {found(name)}{nearest(name, names)} (there are: {listed(names)})"
-            )
+            text = f"unknown {kind} {name!r}{nearest(name, names)} (there are: {listed(names)})"
             problems.append(Problem((key, i), text))
+        elif name in chosen[:i]:
+            problems.append(Problem((key, i), f"'{name}' is in this list twice"))
+    if len(problems) > before:
+        return names
     # The data set's order, so that equal subsets are equal configurations.
     return [name for name in names if name in chosen]
 
 
-def _mapping(raw: Mapping[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:
+def _mapping(raw: Mapping[str, Any], key: str, problems: list[Problem]) -> dict[str, Any] | None:
     value = raw.get(key, {})
     if isinstance(value, dict):
         return value
     problems.append(Problem((key,), f"must be a mapping; found {found(value)}"))
-    return {}
+    return None
+
+
+def _resolve_model(
+    raw: Mapping[str, Any], description: Description, whole: Description, problems: list[Problem]
+) -> dict[str, Any]:
+    model = _mapping(raw, "model", problems)
+    if model is None:
+        return {}
+    _check_encoder_names(model.get("encoders"), whole, problems)
+    return resolve_model(model, description, ("model",), problems)
 
 
 def _check_encoder_names(encoders: object, whole: Description, problems: list[Problem]) -> None:
@@ -120,9 +131,14 @@ def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> 
 
 
 def _resolve_train(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    settings = _mapping(raw, "train", problems)
+    if settings is None:
+        return {}
     parts = {"optimizer": (OPTIMIZERS, "adamw"), "schedule": (SCHEDULES, "constant")}
-    simple = {key: value for key, value in raw.items() if key not in parts}
+    simple = {key: value for key, value in settings.items() if key not in parts}
     resolved = resolve_settings("train", train_settings, simple, ("train",), problems)
     for kind, (registry, default) in parts.items():
-        resolved[kind] = resolve(kind, registry, raw.get(kind, default), ("train", kind), problems)
+        resolved[kind] = resolve(
+            kind, registry, settings.get(kind, default), ("train", kind), problems
+        )
     return resolved

@@ -33,12 +33,12 @@ def resolve(
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, dict):
-        text = f"must be the name of a {kind} or a mapping with `name`; found {found(value)}"
+        text = f"must be the name of {_a(kind)} or a mapping with `name`; found {found(value)}"
         problems.append(Problem(path, text))
         return {}
     name = value.get("name")
     if not isinstance(name, str):
-        text = f"a {kind} needs `name`, one of: {listed(registry)}"
+        text = f"{_a(kind)} needs `name`, one of: {listed(registry)}"
         problems.append(Problem((*path, "name") if "name" in value else path, text))
         return {}
     if name not in registry:
@@ -70,7 +70,8 @@ def resolve_settings(
     for name, setting in declared.items():
         value, wrong = check(setting.annotation, values.get(name, setting.default))
         if wrong is not None:
-            problems.append(Problem((*path, name), f"`{name}` of {owner} {wrong}"))
+            joint = ": " if wrong.startswith("item ") else " "
+            problems.append(Problem((*path, name), f"`{name}` of {owner}{joint}{wrong}"))
         resolved[name] = value
     return resolved
 
@@ -84,3 +85,7 @@ def raise_for(problems: list[Problem]) -> None:
     """Raise ConfigError where there are problems."""
     if problems:
         raise ConfigError(problems)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

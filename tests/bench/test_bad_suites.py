@@ -63,13 +63,13 @@ CASES = {
     "huge": (
         GOOD.replace("epochs: 1", "optimizer: {name: sgd, lr: 1" + "0" * 400 + "}"),
         5,
-        ["lr"],
+        ["a whole number of this size does not fit into 64 bits"],
     ),
     "width": (GOOD.replace("lstm}}", "lstm}, width: 0}"), 4, ["`width`", "at least 1"]),
     "unknown task": (
         GOOD.replace("slant", "slont"),
         3,
-        ["tasks[1]: unknown task the word 'slont'; did you mean 'slant'?"],
+        ["tasks[1]: unknown task 'slont'; did you mean 'slant'?"],
     ),
     "no task": (GOOD.replace("[script, slant]", "[]"), 3, ["tasks: must be a list of one or more"]),
     "unknown modality": (GOOD + "modalities: [imag]\n", 6, ["did you mean 'image'?"]),
@@ -160,6 +160,83 @@ def test_a_wrong_suite(
     assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
 
 
+# What is added to GOOD, and every line of the message, word for word.
+GOLDEN = {
+    "setting of a value in the base": (
+        "sweep: [{train.epochs.x: [1]}]\n",
+        "bad.yaml:6: sweep[0].train.epochs.x[0]: nothing can be set inside 'train.epochs'; "
+        "it is the whole number 1\n",
+    ),
+    "setting of a list in the base": (
+        "modalities: [image]\nbaseline: {modalities.x: 1}\n",
+        "bad.yaml:7: baseline.modalities.x: nothing can be set inside 'modalities'; "
+        "it is the list ['image']\n",
+    ),
+    "swept setting of a swept component": (
+        "sweep: [{weighting: [static], weighting.weights: [[1, 2], [1, -1]]}]\n",
+        "bad.yaml:6: sweep[0].weighting.weights[1]: `weights` of weighting 'static': item 1 must "
+        "be a number at least 0; found the number -1.0\n",
+    ),
+    "too many combinations": (
+        f"sweep: [{{train.epochs: {[1] * 200}, train.batch_size: {[1] * 200}}}]\n",
+        "bad.yaml:6: sweep: at most 10,000 combinations; found 40,000\n",
+    ),
+    "no component": (
+        "train.x: 1\nweighting: null\n",
+        "bad.yaml:6: train.x: unknown key 'train.x'; did you mean 'train'? (there are: name, "
+        "question, dataset, modalities, tasks, model, weighting, train, encoders, fusion, sharing, "
+        "sweep, seeds, baseline, timing)\n"
+        "bad.yaml:7: weighting: must be the name of a weighting or a mapping with `name`; "
+        "found null\n",
+    ),
+    "shape and meaning": (
+        "fusion: conact\nseeds: 0\n",
+        "bad.yaml:6: fusion: unknown fusion 'conact'; did you mean 'concat'? "
+        "(there are: concat, gated, none, sum)\n"
+        "bad.yaml:7: seeds: must be a whole number at least 1 and at most 1000; "
+        "found the whole number 0 (the number of seeds, or a list of seeds)\n",
+    ),
+    "seed twice": (
+        "seeds: [1, 2, 1]\n",
+        "bad.yaml:6: seeds: must name at least one seed, and none twice; "
+        "found the list [1, 2, 1]\n",
+    ),
+    "batch sizes": (
+        "timing: {batch_sizes: [], modes: [train, train]}\n",
+        "bad.yaml:6: timing.batch_sizes: must name one or more, and none twice; "
+        "found the list []\n"
+        "bad.yaml:6: timing.modes: must name one or more, and none twice; "
+        "found the list ['train', 'train']\n",
+    ),
+    "control characters": (
+        'seeds: 1\n"\\e[31m\\n": 1\n',
+        "bad.yaml:7: \\x1b[31m\\n: unknown key '\\x1b[31m\\n' (there are: name, question, dataset, "
+        "modalities, tasks, model, weighting, train, encoders, fusion, sharing, sweep, seeds, "
+        "baseline, timing)\n",
+    ),
+    "optimizer without a name": (
+        "baseline: {train.optimizer: {lr: 1}}\n",
+        "bad.yaml:6: baseline.train.optimizer: an optimizer needs `name`, one of: "
+        "adam, adamw, sgd\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_a_message_word_for_word(
+    case: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    added, message = GOLDEN[case]
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text(GOOD + added, encoding="utf-8")
+    assert main(["run", "bad.yaml"]) == 2
+    assert capsys.readouterr() == ("", message)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.yaml"]
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(GOOD.replace("epochs: 1", "epochs: 0, batch_size: x") + "fusion: su\n")
@@ -190,9 +267,9 @@ def test_a_missing_file_names_the_nearest(
 
 
 def test_binary_and_enormous_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "binary.yaml").write_bytes(b"a: 1\n\xff\xfe\x00")
     assert main(["run", str(tmp_path / "binary.yaml")]) == 2
-    assert "not a text file" in capsys.readouterr().err
+    assert "binary.yaml:2: not a text file: byte 0xff is not UTF-8" in capsys.readouterr().err
     (tmp_path / "large.yaml").write_text("a" * 10_000_000)
     assert main(["run", str(tmp_path / "large.yaml")]) == 2
     assert "at most 1,000,000 characters" in capsys.readouterr().err

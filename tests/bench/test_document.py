@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.document import parse, scalar
+from bench.document import DocumentError, parse, scalar
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,43 @@ def test_every_key_and_item_has_its_line() -> None:
     assert {path: document.line(path) for path in lines} == lines
     assert document.line(("b", 0, "missing", "deeper")) == 3
     assert document.line(()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("a: 1\nb: 0x" + "f" * 5000, 2, "a whole number of this size does not fit into 64 bits"),
+        ("a: 1\nb: " + "9" * 5000, 2, "a whole number of this size does not fit into 64 bits"),
+        ("a: 1\nb: 9223372036854775808", 2, "a whole number of this size does not fit"),
+        ('a: 1\nb: "\\ud800"', 2, "half a surrogate pair is no text"),
+        ('a: 1\nb: "\\UFFFFFFFF"', 2, "cannot be read as YAML: "),
+        ('a: 1\nb: "\\U00110000"', 2, "cannot be read as YAML: "),
+        ("%YAML 1." + "1" * 5000 + "\n---\na: 1", 1, "cannot be read as YAML: "),
+        ("a: 1\nb: ! 3", 2, "tags are not part of a suite; found '!'"),
+        ("a: 1\n[1]: 3", 2, "a key must be a word"),
+        ("a: 1\n? \n: 3", 2, "a key must be a word"),
+        (
+            'a: 1\nb: "c\nd: 3\n',
+            4,
+            "cannot be read as YAML: found unexpected end of stream "
+            "(while scanning a quoted scalar that starts in line 2)",
+        ),
+        ("#" * 1_000_001, 1, "a suite has at most 1,000,000 characters"),
+    ],
+)
+def test_what_is_refused_is_told_with_its_line(text: str, line: int, message: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        parse(text, "f")
+    assert caught.value.line == line
+    assert caught.value.problems[0].message.startswith(message)
+
+
+def test_the_largest_whole_numbers() -> None:
+    value = [2**63 - 1, -(2**63)]
+    assert parse(f"a: {value}", "f").value == {"a": value}
+
+
+@given(st.text(alphabet="ab0.1 \n\t:-[]{},'\"&*!?|>%#@\\uU\x00\ud800\u2028", max_size=40))
+def test_any_text_is_a_document_or_a_message(text: str) -> None:
+    with suppress(DocumentError):
+        parse(text, "f")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.naming import variant_names
@@ -46,7 +46,7 @@ def test_without_a_sweep_there_is_only_the_base() -> None:
 @given(
     st.lists(
         st.tuples(st.sampled_from(["sum", "gated"]), st.integers(0, 3), st.floats(0.1, 10)),
-        unique_by=lambda x: (x[0], x[1], f"{x[2]:g}"),
+        unique=True,
         max_size=8,
     )
 )
@@ -54,3 +54,27 @@ def test_different_values_have_different_names(drawn: list[tuple[str, int, float
     configs = [config({"name": name, "rank": rank}, lr) for name, rank, lr in drawn]
     names = variant_names(configs, [FUSION, LR])
     assert len(set(names)) == len(configs)
+
+
+def test_numbers_that_look_the_same_when_short_are_told_apart() -> None:
+    configs = [config({"name": "sum"}, lr) for lr in (0.001, 0.0010000001)]
+    assert variant_names(configs, [LR]) == ["lr=0.001", "lr=0.0010000001"]
+
+
+def test_of_a_mapping_only_the_parts_that_differ_are_shown() -> None:
+    encoders = [
+        {"image": {"name": "lenet", "channels": 4}, "text": {"name": "lstm"}},
+        {"image": {"name": "lenet", "channels": 8}, "text": {"name": "lstm"}},
+        {"text": {"name": "lstm"}},
+    ]
+    configs = [{"model": {"encoders": e, "width": 8}} for e in encoders]
+    names = ["lenet(channels=4)", "lenet(channels=8)", "base"]
+    assert variant_names(configs, [("model", "encoders")]) == names
+    assert variant_names(configs, [("model",)]) == names
+
+
+@example([("a-a", "a"), ("a", "a-a"), ("a", "a-a#2")])
+@given(st.lists(st.tuples(*[st.text("a-#2", min_size=1, max_size=3)] * 2), unique=True, max_size=8))
+def test_names_that_hold_what_joins_them_stay_distinct(drawn: list[tuple[str, str]]) -> None:
+    configs = [{"fusion": {"name": one}, "sharing": {"name": two}} for one, two in drawn]
+    assert len(set(variant_names(configs, [("fusion",), ("sharing",)]))) == len(configs)

@@ -77,3 +77,13 @@ def test_a_dotted_path_reaches_a_setting(suite: dict[str, Any]) -> None:
     last = plan(suite).variants[-1].config
     assert last["train"]["optimizer"]["lr"] == 0.1
     assert last["model"]["encoders"]["image"] == {"name": "lenet", "channels": 3}
+
+
+def test_a_component_is_set_before_its_settings_whatever_their_order(suite: dict[str, Any]) -> None:
+    axes = {"weighting.weights": [[1, 2], [2, 1]], "weighting": ["static"]}
+    suite["sweep"] = [axes]
+    given = [variant.config for variant in plan(suite).variants]
+    suite["sweep"] = [dict(reversed(axes.items()))]
+    assert given == [variant.config for variant in plan(suite).variants]
+    weights = [config["weighting"].get("weights") for config in given]
+    assert weights == [None, [1.0, 2.0], [2.0, 1.0]]

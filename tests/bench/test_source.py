@@ -16,6 +16,8 @@ COMPONENTS = ("mtmm.data.", "mtmm.encoders.", "mtmm.fusion.", "mtmm.sharing.", "
 
 
 def path_of(module: str) -> Path | None:
+    if module.split(".")[0] not in ("bench", "mtmm"):
+        return None
     spec = importlib.util.find_spec(module)
     return None if spec is None or spec.origin is None else Path(spec.origin)
 
@@ -23,8 +25,15 @@ def path_of(module: str) -> Path | None:
 def imports(module: str) -> set[str]:
     path = path_of(module)
     assert path is not None
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            if is_registry(node.module):  # `from package import module`
+                modules |= {name for name in inner if path_of(name) is not None}
     return {module for module in modules if module.split(".")[0] in ("bench", "mtmm")}
 
 

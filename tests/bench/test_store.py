@@ -24,6 +24,7 @@ def test_a_record_comes_back_with_its_identity_and_version(tmp_path: Path) -> No
         "",
         '{"schema_version": 1, "id": "a1"',
         "[]",
+        "[" * 100_000,
         '{"schema_version": 99, "id": "a1"}',
         '{"schema_version": 1, "id": "other"}',
     ],
@@ -58,3 +59,24 @@ def test_an_environment_is_kept_once_under_a_name_of_its_content(tmp_path: Path)
     assert store.write_environment({"cpu": "y", "torch": "2"}) != name
     kept = json.loads((tmp_path / "environments" / f"{name}.json").read_text())
     assert kept == {"torch": "2", "cpu": "x"}
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def noted(name: str) -> Any:
+        real = getattr(os, name)
+
+        def call(*arguments: Any) -> None:
+            calls.append(name)
+            real(*arguments)
+
+        return call
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noted(name))
+    write_text(tmp_path / "file", "text")
+    assert calls == ["fsync", "replace"]
+    assert (tmp_path / "file").read_text() == "text"

@@ -1,0 +1,84 @@
+"""From raw settings to a resolved configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.variant import description_of, resolve_variant
+from mtmm.settings import Problem, dotted
+
+RAW: dict[str, Any] = {
+    "dataset": "glyphs",
+    "model": {"encoders": {"image": "lenet", "text": "lstm"}},
+}
+
+
+def resolved(**changes: Any) -> dict[str, Any]:
+    problems: list[Problem] = []
+    config = resolve_variant({**RAW, **changes}, problems)
+    assert problems == []
+    return config
+
+
+def problems_of(**changes: Any) -> list[tuple[str, bool]]:
+    problems: list[Problem] = []
+    resolve_variant({**RAW, **changes}, problems)
+    return [(dotted(problem.path), problem.combination) for problem in problems]
+
+
+def test_every_default_is_filled_in() -> None:
+    config = resolved()
+    assert config["dataset"] == {"name": "glyphs", "word_dropout": 0.0, "limit": None, "seed": 0}
+    assert config["modalities"] == ["image", "text"]
+    assert config["tasks"] == ["script", "category", "family", "weight", "slant"]
+    assert config["model"]["encoders"]["image"] == {"name": "lenet", "channels": 16}
+    assert config["model"]["fusion"] == {"name": "concat"}
+    assert config["weighting"] == {"name": "equal"}
+    assert config["train"]["schedule"] == {"name": "constant"}
+    assert config["train"]["optimizer"]["name"] == "adamw"
+
+
+def test_a_resolved_configuration_resolves_to_itself() -> None:
+    config = resolved(train={"optimizer": {"name": "sgd", "lr": 1}}, tasks=["slant"])
+    assert resolve_variant(config, []) == config
+
+
+def test_subsets_are_in_the_order_of_the_data() -> None:
+    config = resolved(tasks=["slant", "script"], modalities=["text", "image"])
+    assert config == resolved(tasks=["script", "slant"])
+    assert [task.name for task in description_of(config).tasks] == ["script", "slant"]
+
+
+def test_a_whole_number_for_a_float_is_the_float() -> None:
+    assert resolved(train={"optimizer": {"name": "sgd", "lr": 1}}) == resolved(
+        train={"optimizer": {"name": "sgd", "lr": 1.0}}
+    )
+
+
+def test_one_modality_needs_neither_the_other_encoder_nor_a_fusion() -> None:
+    config = resolved(modalities=["image"], model={"encoders": {"image": "lenet"}, "fusion": "sum"})
+    assert config["model"]["encoders"] == {"image": {"name": "lenet", "channels": 16}}
+    assert config["model"]["fusion"] == {"name": "none"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": 3}, [("model", False)]),  # nothing more about the encoders it lacks
+        ({"train": 3, "dataset": "glyph"}, [("dataset", False), ("train", False)]),
+        ({"tasks": ["script", "script"]}, [("tasks[1]", False)]),
+        (
+            {"tasks": ["scrip"], "modalities": ["img"]},
+            [("modalities[0]", False), ("tasks[0]", False)],
+        ),
+        ({"weighting": {"name": "static", "weights": [1, 2]}}, [("weighting", True)]),
+        ({"weighting": {"name": "static", "weights": [-1]}}, [("weighting.weights", False)]),
+        ({"dataset": {"name": "glyphs", "limit": 3}}, [("dataset", False)]),
+    ],
+)
+def test_what_is_told_and_whether_a_sweep_may_skip_it(
+    changes: dict[str, Any], told: list[tuple[str, bool]]
+) -> None:
+    assert problems_of(**changes) == told
