@@ -40,3 +40,9 @@ def test_with_its_weights_it_is_torchvisions() -> None:
 def test_the_small_stem_keeps_the_resolution() -> None:
     assert ResNet18(COLOUR, 64, stem="small").stages["layer4"].out_shape == (512, 4, 4)
     assert ResNet18(COLOUR, 64, stem="imagenet").stages["layer4"].out_shape == (512, 1, 1)
+
+
+def test_the_maps_are_what_the_pooling_reads() -> None:
+    features = ResNet18(COLOUR, 64).eval()(torch.randn(2, 3, 32, 32))
+    assert features.maps is not None
+    torch.testing.assert_close(features.maps.mean((2, 3)), features.vector)

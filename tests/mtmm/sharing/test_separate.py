@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from mtmm.model import build_model
+from mtmm.model import PathModel, build_model
+from mtmm.sharing.separate import Separate
 from mtmm.spec import Batch, Description, SharedSpace
 
 CONFIG: dict[str, Any] = {
@@ -41,3 +42,12 @@ def test_no_task_reaches_the_path_of_another(description: Description, batch: Ba
         )
         used.append([gradient is not None for gradient in gradients])
     assert all(left != right for left, right in zip(*used, strict=True))
+
+
+def test_every_part_of_a_path_starts_with_weights_of_its_own(description: Description) -> None:
+    model = build_model(CONFIG, description)
+    assert isinstance(model, PathModel)
+    assert isinstance(model.sharing, Separate)
+    left, right = (dict(path.named_parameters()) for path in model.sharing.paths)
+    equal = [name for name in left if torch.equal(left[name], right[name])]
+    assert equal == ["fusion.projection.bias"]  # 0 at first
