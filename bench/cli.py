@@ -7,10 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import InputError
+from bench.errors import BAD_INPUT, FAILED, OK, InputError
 from mtmm._version import __version__
-
-OK, FAILED, BAD_INPUT = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

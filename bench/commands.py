@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from bench.cli import FAILED, OK
 from bench.compare import Comparison
 from bench.environment import device_name, pick_device
-from bench.errors import InputError
+from bench.errors import FAILED, OK, InputError
 from bench.optimization import OPTIMIZERS, SCHEDULES
 from bench.planning import Plan, make_plan
 from bench.progress import Progress
@@ -82,8 +81,9 @@ def report(folders: Sequence[Path]) -> int:
     """Write the reports anew from the records and print the tables."""
     for folder in folders:
         files = write_report(folder)
-        print(accuracy_table(load_comparison(folder)))
-        print(cost_table(load_comparison(folder)))
+        comparison = load_comparison(folder)
+        print(accuracy_table(comparison))
+        print(cost_table(comparison))
         print(f"Files: {', '.join(map(str, files))}")
     return OK
 

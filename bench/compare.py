@@ -75,15 +75,13 @@ def compare(
 ) -> Comparison:
     """Compare every variant of one suite's frame with `baseline`, paired by seed.
 
-    `single_task` maps a variant to the variant that holds its single-task runs; `metrics` gives
-    the directed metrics, a task's primary one before its others; `family` the variants that get a
-    verdict (default: all but the baseline).
+    `single_task` maps a variant to the one with its single-task runs; `metrics` gives the directed
+    metrics, a task's primary one first; `family` those with verdicts (default: all but baseline).
 
-    The table has the variants in the frame's order. Metrics, score and difference are fractions
-    as in the frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
+    Variants come in the frame's order. Metrics, score and difference are fractions, as in the
+    frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
 
-    - `n` finished seeds, `failed` ones (units skipped or not run yet are no failures);
-    - `<task>.<metric>` for the primary metrics, `score`, each with `_lo` and `_hi`;
+    - `n` finished and `failed` seeds; primary `<task>.<metric>` and `score`, with `_lo` and `_hi`;
     - `difference` (mean over the `n_pairs` seeds that both finished), `_lo`, `_hi`, `p` (paired
       t-test), `p_holm`, `verdict`: "baseline", "better", "worse", "not distinguishable", or ""
       without a test (fewer than two pairs, or outside the family);
@@ -96,18 +94,14 @@ def compare(
 
     Raises ValueError for unknown variants, several suites, or two records of one variant and seed.
     """
+    _check_frame(frame)
     variants = list(dict.fromkeys(frame["variant"]))
     members = set(variants) - {baseline} if family is None else set(family)
-    _check_known(variants, baseline=[baseline], family=members)
-    _check_known(variants, single_task=[*single_task, *single_task.values()])
-    _check_frame(frame)
+    twins = {*single_task, *single_task.values()}
+    _check_known(variants, baseline=[baseline], family=members, single_task=twins)
     columns = _metric_columns(frame, metrics)
     primary = {task: next(m for m in metrics if m in of_task) for task, of_task in columns.items()}
-    directions = {
-        f"{task}.{metric}": metrics[metric].higher_is_better
-        for task, of_task in columns.items()
-        for metric in of_task
-    }
+    directions = _directions(columns, metrics)
     runs = {name: _finished(frame, name) for name in variants}
     pairs = {name: _pairs(runs[name], runs[baseline]) for name in variants if name != baseline}
     differences = {name: paired_difference(a, b) for name, (a, b) in pairs.items()}
@@ -169,6 +163,17 @@ def _metric_columns(
     return found
 
 
+def _directions(
+    columns: Mapping[str, Sequence[str]], metrics: Mapping[str, Directed]
+) -> dict[str, bool]:
+    """Whether higher is better, for each `<task>.<metric>`."""
+    return {
+        f"{task}.{metric}": metrics[metric].higher_is_better
+        for task, of_task in columns.items()
+        for metric in of_task
+    }
+
+
 def _finished(frame: pd.DataFrame, variant: str) -> pd.DataFrame:
     """The finished train records of a variant, by seed."""
     train = (frame["kind"] == "train") & (frame["status"] == "ok")
@@ -176,6 +181,7 @@ def _finished(frame: pd.DataFrame, variant: str) -> pd.DataFrame:
 
 
 def _failed(frame: pd.DataFrame, variant: str) -> int:
+    # Units skipped or not run yet are no failures.
     train = (frame["kind"] == "train") & (frame["variant"] == variant)
     return int((train & ~frame["status"].isin(NOT_FAILED)).sum())
 

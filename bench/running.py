@@ -21,29 +21,25 @@ from bench.store import Record, Store, write_json
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: what was run, what was there already, and the units that failed."""
+    """How a run ended: how many units were run, how many there already, and those that failed."""
 
     ran: int
     reused: int
     failed: tuple[tuple[str, str], ...]
-    """Unit and reason of everything that did not end `ok`."""
+    """Label of every unit that did not end `ok`, and the reason with its record's file."""
 
 
 def run_plan(plan: Plan, store: Store, device: torch.device, progress: Progress) -> Outcome:
-    """Bring every unit of the plan into the store, then write the suite's manifest."""
+    """Bring every unit of the plan into the store; the suite's manifest says which are its own."""
     name = store.write_environment(environment.describe(device))
     cells = plan.cells(device.type)
     blocks = plan.blocks(environment.device_name(device))
     write_manifest(plan, store, cells, blocks)
     trained = _train_missing(cells, store, device, progress, name)
     timed = sum(_time_missing(block, store, device, progress, name) for block in blocks)
-    records = _labelled_records(plan, store, cells, blocks)
-    failed = tuple(
-        (label, f"{record['status']}: {record['reason']}")
-        for label, record in records.items()
-        if record["status"] != "ok"
-    )
-    return Outcome(trained + timed, len(records) - trained - timed, failed)
+    units = _labelled_units(plan, cells, blocks)
+    reused = len(set(units.values())) - trained - timed
+    return Outcome(trained + timed, reused, _failed(units, store))
 
 
 def write_manifest(
@@ -67,9 +63,8 @@ def write_manifest(
                 "name": variant.name,
                 "config": variant.config,
                 "train": [
-                    {"seed": seed, "record": cell.id}
-                    for (name, seed), cell in cells.items()
-                    if name == variant.name
+                    {"seed": seed, "record": cells[variant.name, seed].id}
+                    for seed in plan.suite.seeds
                 ],
                 "time": [block.record_id(arms[variant.name]) for block in blocks],
             }
@@ -131,27 +126,27 @@ def _lost(block: TimingBlock, reason: str) -> Record:
     }
 
 
-def _labelled_records(
-    plan: Plan,
-    store: Store,
-    cells: Mapping[tuple[str, int], TrainCell],
-    blocks: list[TimingBlock],
-) -> dict[str, Record]:
-    records: dict[str, Record] = {}
-    for (name, seed), cell in cells.items():
-        records[f"{name} seed {seed}"] = _required(store, cell.id)
+def _labelled_units(
+    plan: Plan, cells: Mapping[tuple[str, int], TrainCell], blocks: list[TimingBlock]
+) -> dict[str, str]:
+    """The identity of every unit; variants may share one."""
+    units = {f"{name} seed {seed}": cell.id for (name, seed), cell in cells.items()}
+    arms = plan.arms()
     for block in blocks:
-        for name, arm in plan.arms().items():
+        for name, arm in arms.items():
             label = f"{name} time {block.mode} at batch size {block.batch_size}"
-            records[label] = _required(store, block.record_id(arm))
-    return records
+            units[label] = block.record_id(arm)
+    return units
 
 
-def _required(store: Store, identity: str) -> Record:
-    record = store.read(identity)
-    if record is None:
-        return {"status": "error", "reason": "its record cannot be read"}
-    return record
+def _failed(units: Mapping[str, str], store: Store) -> tuple[tuple[str, str], ...]:
+    failed = []
+    for label, identity in units.items():
+        record = store.read(identity) or {"status": "error", "reason": "it cannot be read"}
+        if record["status"] != "ok":
+            reason = f"{record['status']}: {record['reason']} ({store.path(identity)})"
+            failed.append((label, reason))
+    return tuple(failed)
 
 
 def _told(record: Mapping[str, Any]) -> str:

@@ -25,10 +25,14 @@ class Store:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
+    def path(self, identity: str) -> Path:
+        """The file of a record; deleting it means that the unit is run again."""
+        return self.root / "cells" / f"{identity}.json"
+
     def read(self, identity: str) -> Record | None:
         """The record of that identity, or None where there is none that can be used."""
         try:
-            record = json.loads(self._cell(identity).read_text(encoding="utf-8"))
+            record = json.loads(self.path(identity).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             return None
         usable = isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION
@@ -37,7 +41,7 @@ class Store:
     def write(self, identity: str, record: Mapping[str, Any]) -> None:
         """Keep a record; whoever reads it sees all of it or none."""
         whole = {"schema_version": SCHEMA_VERSION, "id": identity, **record}
-        write_json(self._cell(identity), whole)
+        write_json(self.path(identity), whole)
 
     def write_environment(self, environment: Mapping[str, Any]) -> str:
         """Keep a description of machine and software once; the name records refer to it by."""
@@ -51,9 +55,6 @@ class Store:
     def suite_folder(self, suite: str) -> Path:
         """Where a suite's manifest, tables and figures are."""
         return self.root / suite
-
-    def _cell(self, identity: str) -> Path:
-        return self.root / "cells" / f"{identity}.json"
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from bench.compare import Comparison, compare
 from bench.report.frame import load_frame, load_manifest
@@ -14,13 +18,7 @@ from mtmm.heads.base import Metric
 
 def load_comparison(folder: str | Path) -> Comparison:
     """The comparison of a suite's variants with its baseline."""
-    manifest = load_manifest(folder)
-    return compare(
-        load_frame(folder),
-        baseline=manifest["baseline"],
-        single_task=manifest["single_task"],
-        metrics=directed_metrics(),
-    )
+    return _compared(load_frame(folder), load_manifest(folder))
 
 
 def directed_metrics() -> dict[str, Metric]:
@@ -36,19 +34,28 @@ def directed_metrics() -> dict[str, Metric]:
 def write_report(folder: str | Path) -> list[Path]:
     """Write `report.md`, `comparison.csv` and `frame.csv` into a suite's folder; their paths."""
     folder = Path(folder)
-    comparison = load_comparison(folder)
+    manifest, frame = load_manifest(folder), load_frame(folder)
+    comparison = _compared(frame, manifest)
     files = {
-        "report.md": _page(folder, comparison),
+        "report.md": _page(manifest, comparison),
         "comparison.csv": to_csv(comparison),
-        "frame.csv": load_frame(folder).to_csv(index=False, lineterminator="\n"),
+        "frame.csv": frame.to_csv(index=False, lineterminator="\n"),
     }
     for name, text in files.items():
         write_text(folder / name, text)
     return [folder / name for name in files]
 
 
-def _page(folder: Path, comparison: Comparison) -> str:
-    manifest = load_manifest(folder)
+def _compared(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
+    return compare(
+        frame,
+        baseline=manifest["baseline"],
+        single_task=manifest["single_task"],
+        metrics=directed_metrics(),
+    )
+
+
+def _page(manifest: Mapping[str, Any], comparison: Comparison) -> str:
     lines = [f"# {manifest['suite']}", "", manifest["question"], "", to_markdown(comparison)]
     if manifest["skips"]:
         lines += ["Skipped:", ""]

@@ -63,11 +63,19 @@ def test_variants_that_differ_in_the_schedule_share_an_arm(suite: dict[str, Any]
     assert [len(block.arms) for block in planned.blocks("machine")] == [1, 1]
 
 
+def test_a_shared_unit_counts_once(suite: dict[str, Any], tmp_path: Path) -> None:
+    suite |= {"seeds": 1, "timing": {"modes": ["inference"], "budget_s": 0.1}}
+    suite["sweep"] = [{"train.schedule": ["constant", "cosine"]}]
+    assert go(suite, tmp_path) == Outcome(3, 0, ())
+    assert go(suite, tmp_path) == Outcome(0, 3, ())
+
+
 def test_failed_cells_are_told_and_the_others_go_on(suite: dict[str, Any], tmp_path: Path) -> None:
     suite["sweep"] = [{"train.optimizer.lr": [0.01, 1e30]}]
     outcome = go(suite, tmp_path)
     assert [label for label, _ in outcome.failed] == ["lr=1e+30 seed 0", "lr=1e+30 seed 1"]
     assert all(reason.startswith("diverged: ") for _, reason in outcome.failed)
+    assert str(tmp_path / "cells") in outcome.failed[0][1]  # where to look, and what to delete
     frame = load_frame(tmp_path / "small")
     assert sorted(frame["status"]) == ["diverged", "diverged", "ok", "ok"]
 
