@@ -28,6 +28,7 @@ test-cuda: $(VENV)/.installed-dev ## the tests that need a GPU
 	$(BIN)/python -m pytest -q -m cuda
 
 report: $(VENV)/.installed ## write and print the reports of all finished suites anew
+	@$(if $(wildcard $(RESULTS)/*/manifest.json),,echo "no results in $(RESULTS) yet: make bench makes some"; exit 2)
 	$(BIN)/mtmm-bench report $(dir $(wildcard $(RESULTS)/*/manifest.json))
 
 clean: ## remove what can be made again, results apart

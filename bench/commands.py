@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from bench.compare import Comparison
 from bench.environment import device_name, pick_device
 from bench.errors import FAILED, OK, InputError
 from bench.optimization import OPTIMIZERS, SCHEDULES
-from bench.planning import Plan, make_plan
+from bench.planning import make_plan
 from bench.progress import Progress
+from bench.report.frame import load_manifest
 from bench.report.table import accuracy_table, cost_table, notes
 from bench.report.write import load_comparison, write_report
-from bench.running import Outcome, run_plan
+from bench.running import Outcome, is_timed, run_plan
 from bench.store import Store
 from bench.suite import load_suite
 from mtmm.data import DATASETS
@@ -49,10 +49,7 @@ def run(suites: Sequence[Path], *, results: Path, device: str, quiet: bool) -> i
     outcomes = []
     for plan in plans:
         outcomes.append(run_plan(plan, store, picked, progress))
-        folder = store.suite_folder(plan.suite.name)
-        files = write_report(folder)
-        _print_comparison(plan, load_comparison(folder))
-        print(f"Files: {', '.join(map(str, files))}")
+        _print_report(store.suite_folder(plan.suite.name))
         _print_outcome(outcomes[-1], store)
     return FAILED if any(outcome.failed for outcome in outcomes) else OK
 
@@ -71,8 +68,7 @@ def plan(suite: Path, *, results: Path, device: str) -> int:
         print(f"  skipped: {skip.name}: {skip.reason}")
     print(f"{len(cells)} train cells, {there} of them there; timing blocks:")
     for block in blocks:
-        known = all(store.read(block.record_id(arm)) is not None for arm in block.arms)
-        state = "there" if known else "to do"
+        state = "there" if is_timed(block, store) else "to do"
         print(f"  {block.mode} at batch size {block.batch_size}, {len(block.arms)} arms: {state}")
     return OK
 
@@ -80,11 +76,7 @@ def plan(suite: Path, *, results: Path, device: str) -> int:
 def report(folders: Sequence[Path]) -> int:
     """Write the reports anew from the records and print the tables."""
     for folder in folders:
-        files = write_report(folder)
-        comparison = load_comparison(folder)
-        print(accuracy_table(comparison))
-        print(cost_table(comparison))
-        print(f"Files: {', '.join(map(str, files))}")
+        _print_report(folder)
     return OK
 
 
@@ -113,16 +105,18 @@ def _first_sentence(component: Component) -> str:
     return " ".join(text.strip().split("\n\n")[0].split())
 
 
-def _print_comparison(plan: Plan, comparison: Comparison) -> None:
-    print()
-    print(f"{plan.suite.name}: {plan.suite.question}".strip(" :"))
+def _print_report(folder: Path) -> None:
+    """Write the report of a suite and print what it says."""
+    files = write_report(folder)
+    manifest, comparison = load_manifest(folder), load_comparison(folder)
+    print(f"\n{manifest['suite']}: {manifest['question']}".rstrip(" :"))
     print()
     print(accuracy_table(comparison))
     print(cost_table(comparison))
     print("\n".join(f"- {note}" for note in notes(comparison)))
-    for skip in plan.skips:
-        print(f"- Skipped: {skip.name}: {skip.reason}")
-    print()
+    for skip in manifest["skips"]:
+        print(f"- Skipped: {skip['variant']}: {skip['reason']}")
+    print(f"\nFiles: {', '.join(map(str, files))}")
 
 
 def _print_outcome(outcome: Outcome, store: Store) -> None:

@@ -34,7 +34,7 @@ RESAMPLING_MIN_N = 10
 
 NOT_FAILED = ("ok", "skipped", "missing")
 
-TRAIN_TIMES = ("forward", "backward", "step")
+TRAIN_TIMES = ("forward", "backward", "optimizer", "step")
 
 
 class Directed(Protocol):
@@ -88,9 +88,9 @@ def compare(
     - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
     - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
       `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
-    - `forward_ms`, `backward_ms`, `step_ms` (medians, with `_lo_ms`, `_hi_ms`), `samples_per_s`
-      and `peak_mib` of the newest timing in train mode at the first batch size, `step_ratio` to
-      the baseline's step in the same timing block, `inference_ms`, `params`, `flops`.
+    - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (medians, with `_lo_ms`
+      and `_hi_ms`), `samples_per_s`, `peak_mib`, `time_n` of the newest timing at the first batch
+      size, `step_ratio` to the baseline's step in the same block, `params`, `flops`.
 
     Raises ValueError for unknown variants, several suites, or two records of one variant and seed.
     """
@@ -311,7 +311,9 @@ def _cost(
         row["step_ratio"] = row["step_ms"] / _number(_last(in_block), "time.step_ms")
     inference = _timings(frame, "inference", batch_size)
     of_variant = _last(inference[inference["variant"] == variant])
-    row["inference_ms"] = _number(of_variant, "time.inference_ms")
+    row["time_n"] = _number(own, "time.n")
+    for name in ("inference_ms", "inference_lo_ms", "inference_hi_ms"):
+        row[name] = _number(of_variant, f"time.{name}")
     row["samples_per_s"] = _number(own, "samples_per_s")
     row["peak_mib"] = _number(own, "peak_mib")
     trained = _last(_finished(frame, variant))

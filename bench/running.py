@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from bench import environment
 from bench.cell import TimingBlock, TrainCell
 from bench.execution.inline import run_inline
-from bench.execution.isolated import call_isolated
+from bench.execution.isolated import ProcessDiedError, call_isolated
 from bench.execution.unit import time_block
 from bench.planning import Plan
 from bench.progress import Progress
@@ -98,19 +97,28 @@ def _time_missing(
     environment_name: str,
 ) -> int:
     """Time the block where one of its records is missing: ratios hold only within one block."""
-    identities = [block.record_id(arm) for arm in block.arms]
-    if all(store.read(identity) is not None for identity in identities):
+    if is_timed(block, store):
         return 0
+    identities = [block.record_id(arm) for arm in block.arms]
     what = f"{block.mode} at batch size {block.batch_size}"
     with progress.stage(f"time {what}, {len(block.arms)} arms", 1) as advance:
         try:
             records = call_isolated(time_block, block, str(device))
-        except BrokenProcessPool as error:
+        except ProcessDiedError as error:
             records = [_lost(block, str(error)) for _ in block.arms]
         for identity, record in zip(identities, records, strict=True):
             store.write(identity, {**record, "environment": environment_name})
         advance(what, "done")
     return len(identities)
+
+
+def is_timed(block: TimingBlock, store: Store) -> bool:
+    """Whether every record of the block is there.
+
+    Records without samples are those of a process that died; their block is tried again.
+    """
+    records = (store.read(block.record_id(arm)) for arm in block.arms)
+    return all(record is not None and "samples" in record for record in records)
 
 
 def _lost(block: TimingBlock, reason: str) -> Record:

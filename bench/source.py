@@ -28,6 +28,7 @@ TRAINING_CORE = (
 """The modules every train cell runs through, besides its components."""
 
 TIMING_CORE = (
+    "bench.statistics",
     "bench.timing.block",
     "bench.timing.clock",
     "bench.timing.flops",

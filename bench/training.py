@@ -17,6 +17,7 @@ from bench.evaluation import Measures, evaluate, primary_score, task_scores, tri
 from bench.optimization import build_optimizer, build_schedule
 from bench.step import TrainStep
 from mtmm.heads import objectives
+from mtmm.heads.base import Objective
 from mtmm.model import build_model
 from mtmm.registry import settings_in
 from mtmm.seeding import derive, generator
@@ -103,9 +104,20 @@ def batches(split: Batch, batch_size: int, order: torch.Generator) -> Iterator[B
     What does not fill a batch is left out of this epoch; the next one shuffles anew.
     """
     shuffled = torch.randperm(len(split), generator=order).to(split.device)
-    size = min(batch_size, len(split))
-    for start in range(0, len(split) - size + 1, size):
+    steps, size = epoch_shape(split, batch_size)
+    for start in range(0, steps * size, size):
         yield split.take(shuffled[start : start + size])
+
+
+def epoch_shape(split: Batch, batch_size: int) -> tuple[int, int]:
+    """Steps of an epoch, and the samples of each step."""
+    size = min(batch_size, len(split))
+    return len(split) // size, size
+
+
+def evaluated(bundle: DataBundle) -> dict[str, Batch]:
+    """The splits that are scored, by name."""
+    return {"val": bundle.val, "test": bundle.test}
 
 
 @contextmanager
@@ -122,32 +134,35 @@ def threads(count: int) -> Iterator[None]:
 def _train(config: Config, bundle: DataBundle, seed: int, device: torch.device) -> dict[str, Any]:
     step = build_step(config, bundle, seed=seed, device=device)
     settings = config["train"]
-    steps_per_epoch = max(1, len(bundle.train) // settings["batch_size"])
-    schedule = build_schedule(
-        settings["schedule"], step.optimizer, settings["epochs"] * steps_per_epoch
-    )
+    steps_per_epoch, size = epoch_shape(bundle.train, settings["batch_size"])
+    steps = settings["epochs"] * steps_per_epoch
+    schedule = build_schedule(settings["schedule"], step.optimizer, steps)
     order = generator(seed, "order")
-    constant = trivial(step.objectives, bundle, bundle.val)
+    constants = {
+        name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
+    }
+    _check_scores(step.objectives, constants)
     progress = Progress(selections=_selections(step.model, tuple(step.objectives)))
     started = time.perf_counter()
     for epoch in range(1, settings["epochs"] + 1):
         losses = train_epoch(step, bundle.train, settings["batch_size"], order, schedule)
         mean = dict(zip(step.objectives, losses.tolist(), strict=True))
-        if not all(map(math.isfinite, mean.values())):
-            raise DivergedError(f"a loss was not finite in epoch {epoch}: {mean}")
+        _check_finite(mean, f"in epoch {epoch}")
         measures = evaluate(step.model, step.objectives, bundle.val)
-        scores = task_scores(step.objectives, measures, constant)
+        # The last step of an epoch shows only here what it did.
+        _check_finite({task: m["loss"] for task, m in measures.items()}, f"after epoch {epoch}")
+        scores = task_scores(step.objectives, measures, constants["val"])
         progress.curve.append(
             {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
         )
         select(progress, step.model, epoch, scores)
     seconds = time.perf_counter() - started
     return {
-        **_report(step, bundle, progress),
+        **_report(step, bundle, progress, constants),
         "curve": progress.curve,
         "seconds": seconds,
-        "steps": settings["epochs"] * steps_per_epoch,
-        "samples": settings["epochs"] * steps_per_epoch * settings["batch_size"],
+        "steps": steps,
+        "samples": steps * size,
         "params": sum(parameter.numel() for parameter in step.model.parameters()),
     }
 
@@ -174,21 +189,40 @@ def _selections(model: nn.Module, tasks: tuple[str, ...]) -> list[Selection]:
     return [Selection(tasks)]
 
 
-def _report(step: TrainStep, bundle: DataBundle, progress: Progress) -> dict[str, Any]:
+def _check_finite(losses: Mapping[str, float], when: str) -> None:
+    if not all(map(math.isfinite, losses.values())):
+        raise DivergedError(f"a loss was not finite {when}: {losses}")
+
+
+def _check_scores(judged: Mapping[str, Objective], constants: Mapping[str, Measures]) -> None:
+    for split, constant in constants.items():
+        for task, score in task_scores(judged, constant, constant).items():
+            if math.isnan(score):
+                text = "needs labelled samples there that no constant prediction gets all right"
+                raise ValueError(f"task '{task}' has no score on {split}: it {text}")
+
+
+def _report(
+    step: TrainStep,
+    bundle: DataBundle,
+    progress: Progress,
+    constants: Mapping[str, Measures],
+) -> dict[str, Any]:
     """Metrics and scores of both splits at the chosen epochs."""
-    report: dict[str, Any] = {"epochs": {}, "scores": {}}
-    for name, split in (("val", bundle.val), ("test", bundle.test)):
-        chosen: Measures = {}
-        for epoch in progress.weights:
-            step.model.load_state_dict(progress.weights[epoch])
-            measures = evaluate(step.model, step.objectives, split)
-            for selection in progress.selections:
-                if selection.epoch == epoch:
-                    chosen.update({task: measures[task] for task in selection.tasks})
-        ordered = {task: chosen[task] for task in step.objectives}
-        scores = task_scores(step.objectives, ordered, trivial(step.objectives, bundle, split))
-        report[name] = ordered
-        report["scores"][name] = primary_score(scores)
-    for selection in progress.selections:
-        report["epochs"].update(dict.fromkeys(selection.tasks, selection.epoch))
+    chosen: dict[str, Measures] = {"val": {}, "test": {}}
+    epochs: dict[str, int] = {}
+    for epoch, weights in progress.weights.items():
+        step.model.load_state_dict(weights)
+        test = evaluate(step.model, step.objectives, bundle.test)
+        val: Measures = progress.curve[epoch - 1]["val"]
+        for selection in progress.selections:
+            if selection.epoch == epoch:
+                for task in selection.tasks:
+                    chosen["val"][task], chosen["test"][task] = val[task], test[task]
+                    epochs[task] = epoch
+    report: dict[str, Any] = {"epochs": epochs, "scores": {}}
+    for split, of_tasks in chosen.items():
+        report[split] = {task: of_tasks[task] for task in step.objectives}
+        scores = task_scores(step.objectives, report[split], constants[split])
+        report["scores"][split] = primary_score(scores)
     return report

@@ -12,6 +12,7 @@ from mtmm.data import DATASETS
 from mtmm.model import resolve_model
 from mtmm.registry import resolve, resolve_settings, settings_in
 from mtmm.settings import Problem, Range, found, listed, nearest
+from mtmm.sharing import SHARINGS
 from mtmm.spec import Description
 from mtmm.weighting import WEIGHTINGS
 
@@ -38,7 +39,7 @@ def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str
     modalities = _subset(raw, "modalities", [m.name for m in whole.modalities], problems)
     tasks = _subset(raw, "tasks", [t.name for t in whole.tasks], problems)
     description = whole.select(modalities, tasks)
-    return {
+    config = {
         "dataset": dataset,
         "modalities": modalities,
         "tasks": tasks,
@@ -46,6 +47,19 @@ def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str
         "weighting": _resolve_weighting(raw.get("weighting", "equal"), len(tasks), problems),
         "train": train,
     }
+    if len(problems) == before:
+        _check_together(config, problems)
+    return config
+
+
+def _check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
+    sharing, weighting = config["model"]["sharing"]["name"], config["weighting"]["name"]
+    if SHARINGS[sharing].independent and weighting != "equal":
+        text = (
+            f"'{weighting}' has nothing to balance in '{sharing}', where no task meets another: "
+            "it would only change each task's rate (use equal)"
+        )
+        problems.append(Problem(("weighting",), text, combination=True))
 
 
 def description_of(config: Mapping[str, Any]) -> Description:

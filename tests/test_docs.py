@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,9 +45,13 @@ def test_the_readme_suite_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "my-suite.yaml").write_text(yaml.safe_dump(cheap(parse(text, "README.md").value)))
     monkeypatch.chdir(tmp_path)
     (code,) = blocks(README, "python")
-    names: dict[str, Any] = {}
-    exec(code, names)
-    assert set(names["frame"]["status"]) == {"ok"}
+    # As a script without a main guard, and with timing, which takes a process of its own.
+    timed = cheap(parse(text, "README.md").value) | {"sweep": [], "timing": {"budget_s": 0.1}}
+    (tmp_path / "timed.yaml").write_text(yaml.safe_dump(timed))
+    script = code.replace("my-suite.yaml", "timed.yaml") + "assert set(frame.status) == {'ok'}\n"
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    paths = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "script.py"], check=True, env=paths)
     assert main(["plan", "my-suite.yaml"]) == 0
     assert main(["run", "my-suite.yaml", "-q"]) == 0
 

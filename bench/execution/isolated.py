@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import pickle
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
+
+from bench.execution import child
+
+# PyTorch's profiler tells of its own stages on stderr; errors are still shown.
+_HUSHED = {"TORCH_CPP_LOG_LEVEL": "ERROR", "KINETO_LOG_LEVEL": "6"}
+
+
+class ProcessDiedError(RuntimeError):
+    """The process ended without an answer."""
 
 
 def call_isolated(function: Callable[..., Any], *arguments: Any) -> Any:
-    """`function(*arguments)` in a process of its own, started afresh, not forked.
+    """`function(*arguments)` in a Python process of its own, started afresh, not forked.
 
-    Exceptions come back as they are; a process that dies raises BrokenProcessPool.
+    The process imports what the function needs and never the caller's main module, so that a
+    script without `if __name__ == "__main__"` can call this too. Exceptions come back as they
+    are; ProcessDiedError if the process ends without an answer.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_hush) as pool:
-        return pool.submit(function, *arguments).result()
-
-
-def _hush() -> None:
-    # PyTorch's profiler tells of its own stages on stderr; errors are still shown. It reads these
-    # when it is imported, which here is later.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+    with tempfile.TemporaryDirectory(prefix="mtmm-bench-") as folder:
+        request, answer = Path(folder, "request"), Path(folder, "answer")
+        request.write_bytes(pickle.dumps(sys.path) + pickle.dumps((function, arguments)))
+        command = [sys.executable, child.__file__, str(request), str(answer)]
+        ended = subprocess.run(command, env=_HUSHED | dict(os.environ), check=False)
+        if not answer.exists():
+            raise ProcessDiedError(f"exit code {ended.returncode}, no answer")
+        returned, outcome = pickle.loads(answer.read_bytes())
+    if not returned:
+        raise outcome
+    return outcome

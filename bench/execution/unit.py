@@ -55,7 +55,7 @@ def run_cell(cell: TrainCell, device: torch.device) -> Record:
 def time_block(block: TimingBlock, device_text: str) -> list[Record]:
     """Time a block; one record for each of its arms, in order."""
     device = torch.device(device_text)
-    with threads(max(arm.config["train"]["threads"] for arm in block.arms)):
+    with threads(torch.get_num_threads()):  # each turn sets its arm's own
         rules = replace(rules_for(device), budget_ms=1e3 * block.budget_s)
         arms = [Arm(arm.id, _builder(block, arm, device)) for arm in block.arms]
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -71,8 +71,9 @@ def time_block(block: TimingBlock, device_text: str) -> list[Record]:
                 "device_name": block.device_name,
                 "status": samples.status,
                 "reason": samples.reason,
-                "summary": summarise(samples) | _cost(samples, build.build, device),
+                "summary": summarise(samples),
                 "samples": samples.to_dict(),
+                **_cost(samples, build.build, device),
             }
             for arm, build, samples in zip(block.arms, arms, measured, strict=True)
         ]
@@ -93,6 +94,7 @@ def _whole_data(dataset: str, device: str) -> DataBundle:
 
 def _builder(block: TimingBlock, arm: TimingArm, device: torch.device) -> Callable[[], Workload]:
     def build() -> Workload:
+        torch.set_num_threads(arm.config["train"]["threads"])
         bundle = build_data(arm.config, device)
         batch = first_batch(bundle, block.batch_size)
         return WORKLOADS[block.mode](arm.config, bundle, batch)
@@ -100,7 +102,11 @@ def _builder(block: TimingBlock, arm: TimingArm, device: torch.device) -> Callab
     return build
 
 
-def _cost(
-    samples: ArmSamples, build: Callable[[], Workload], device: torch.device
-) -> dict[str, float]:
-    return measure_cost(build(), device) if samples.status == "ok" else {}
+def _cost(samples: ArmSamples, build: Callable[[], Workload], device: torch.device) -> Record:
+    """Memory and FLOPs of an arm that was timed; where they cannot be had, why not."""
+    if samples.status != "ok":
+        return {}
+    try:
+        return {"cost": measure_cost(build(), device)}
+    except Exception as error:
+        return {"reason": f"timed, but no memory and FLOPs: {type(error).__name__}: {error}"}

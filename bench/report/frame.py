@@ -91,6 +91,8 @@ def _time(record: Record) -> dict[str, Any]:
     if "summary" not in record:
         return {}
     summary = dict(record["summary"])
-    row = {name: summary.pop(name, None) for name in ("samples_per_s", "peak_mib", "flops")}
+    cost = record.get("cost", {})
+    row = {"samples_per_s": summary.pop("samples_per_s", None)}
+    row |= {name: cost.get(name) for name in ("peak_mib", "flops")}
     row |= {f"time.{key}": record[key] for key in ("mode", "batch_size", "block", "device_name")}
     return row | {f"time.{key}": value for key, value in summary.items()}

@@ -18,6 +18,8 @@ class Hard(Sharing):
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__(make_path, tasks)
         self.path = make_path(self.tasks)
+        # Once: a walk over the modules costs as much as a small layer.
+        self._theta = {"path": tuple(self.path.parameters())}
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
@@ -25,7 +27,7 @@ class Hard(Sharing):
         """See `Sharing.forward`."""
         features = self.path(inputs, present)
         shared = SharedSpace(
-            theta={"path": tuple(self.path.parameters())},
+            theta=self._theta,
             z=(features.vector,),
             last=self.path.fusion,
         )

@@ -87,3 +87,19 @@ def test_a_component_is_set_before_its_settings_whatever_their_order(suite: dict
     assert given == [variant.config for variant in plan(suite).variants]
     weights = [config["weighting"].get("weights") for config in given]
     assert weights == [None, [1.0, 2.0], [2.0, 1.0]]
+
+
+def test_a_weighting_in_separate_is_skipped_with_its_reason(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [{"sharing": ["hard", "separate"], "weighting": ["equal", "uncertainty"]}]
+    planned = plan(suite)
+    assert [v.name for v in planned.variants] == [
+        "hard-equal",
+        "hard-uncertainty",
+        "separate-equal",
+    ]
+    (skip,) = planned.skips
+    assert skip.name == "separate-uncertainty"
+    assert "nothing to balance in 'separate'" in skip.reason
+    suite |= {"sweep": [], "sharing": "separate", "weighting": "uncertainty"}
+    with pytest.raises(InputError, match="nothing to balance in 'separate'"):
+        plan(suite)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import running
 from bench.api import plan
+from bench.execution.isolated import call_isolated
 from bench.progress import Progress
 from bench.report.frame import load_frame
 from bench.running import Outcome, run_plan
@@ -36,7 +37,7 @@ def test_what_is_there_is_not_run_again(suite: dict[str, Any], tmp_path: Path) -
 def test_suites_share_the_records_of_equal_cells(suite: dict[str, Any], tmp_path: Path) -> None:
     go(suite, tmp_path)
     suite["name"] = "other"
-    suite["sweep"] = [{"sharing": ["separate"], "weighting": ["equal", "uncertainty"]}]
+    suite["sweep"] = [{"sharing": ["separate"]}, {"weighting": ["uncertainty"]}]
     assert go(suite, tmp_path) == Outcome(2, 4, ())
     assert len(load_frame(tmp_path / "other")) == 6
 
@@ -52,8 +53,8 @@ def test_a_block_is_timed_whole_or_read(suite: dict[str, Any], tmp_path: Path) -
     suite |= {"seeds": 1, "timing": {"modes": ["inference"], "budget_s": 0.1}}
     assert go(suite, tmp_path) == Outcome(4, 0, ())
     assert go(suite, tmp_path) == Outcome(0, 4, ())
-    suite["sweep"] = [{"sharing": ["hard", "separate"], "weighting": ["equal", "uncertainty"]}]
-    assert go(suite, tmp_path).ran == 2 + 4  # two new cells; new arms: the block is timed anew
+    suite["sweep"] = [{"sharing": ["hard", "separate"]}, {"weighting": ["uncertainty"]}]
+    assert go(suite, tmp_path).ran == 1 + 3  # one new cell; a new arm: the block is timed anew
 
 
 def test_variants_that_differ_in_the_schedule_share_an_arm(suite: dict[str, Any]) -> None:
@@ -80,18 +81,17 @@ def test_failed_cells_are_told_and_the_others_go_on(suite: dict[str, Any], tmp_p
     assert sorted(frame["status"]) == ["diverged", "diverged", "ok", "ok"]
 
 
-def test_a_timing_process_that_dies_is_a_record(
+def test_a_timing_process_that_dies_is_a_record_and_its_block_is_tried_again(
     suite: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "time_block", _die)
-    suite |= {"seeds": 1, "timing": {"modes": ["train"]}}
-    outcome = go(suite, tmp_path)
+    suite |= {"seeds": 1, "timing": {"modes": ["inference"], "budget_s": 0.1}}
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "call_isolated", lambda *_: call_isolated(os._exit, 1))
+        outcome = go(suite, tmp_path)
     assert len(outcome.failed) == 2
-    assert "the timing process died" in outcome.failed[0][1]
-
-
-def _die(*_: Any) -> None:
-    os._exit(1)
+    assert "the timing process died: exit code 1" in outcome.failed[0][1]
+    assert set(load_frame(tmp_path / "small")["status"]) == {"ok", "error"}
+    assert go(suite, tmp_path) == Outcome(2, 2, ())
 
 
 def test_the_environment_is_stored_once(finished: Path) -> None:

@@ -11,7 +11,7 @@ from mtmm.settings import Component
 
 # Imported by the core, but unable to change a number: names and checks of settings, errors,
 # hashes, intervals of summaries that are made again from the samples.
-HARMLESS = {"mtmm.settings", "mtmm.registry", "mtmm.source", "bench.statistics"}
+HARMLESS = {"mtmm.settings", "mtmm.registry", "mtmm.source"}
 COMPONENTS = ("mtmm.data.", "mtmm.encoders.", "mtmm.fusion.", "mtmm.sharing.", "mtmm.weighting.")
 
 

@@ -220,3 +220,30 @@ def test_the_reported_test_metrics_are_those_of_the_chosen_weights(
     for batch in batches(bundle.train, 32, generator(2, "order")):
         step(batch)
     assert evaluate(step.model, step.objectives, bundle.test) == result["test"]
+
+
+def test_a_last_step_that_breaks_the_model_ends_the_cell(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    # One step only: its own loss, taken before it, is finite.
+    optimizer = {"name": "sgd", "lr": 1e38, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False}
+    once = {**config["train"], "optimizer": optimizer, "epochs": 1, "batch_size": 256}
+    with pytest.raises(DivergedError, match="not finite after epoch 1"):
+        train({**config, "train": once}, bundle, seed=0, device=CPU)
+
+
+def test_samples_are_those_that_were_seen(config: dict[str, Any], bundle: DataBundle) -> None:
+    large = {**config["train"], "epochs": 2, "batch_size": 10_000}
+    result = train({**config, "train": large}, bundle, seed=0, device=CPU)
+    assert (result["steps"], result["samples"]) == (2, 2 * len(bundle.train))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_task_that_cannot_be_scored_is_told_before_training(
+    config: dict[str, Any], bundle: DataBundle, split: str
+) -> None:
+    batch = getattr(bundle, split)
+    unlabelled = {**batch.labelled, "slant": torch.zeros(len(batch), dtype=torch.bool)}
+    changed = replace(bundle, **{split: replace(batch, labelled=unlabelled)})
+    with pytest.raises(ValueError, match=f"task 'slant' has no score on {split}"):
+        train(config, changed, seed=0, device=CPU)

@@ -69,13 +69,56 @@ def test_a_block_times_every_arm(config: dict[str, Any], mode: str, phases: set[
     block = TimingBlock(arms, ("data",), 16, mode, 0.01, "test machine")
     records = time_block(block, "cpu")
     assert [record["status"] for record in records] == ["ok", "ok"]
-    hard, separate = (record["summary"] for record in records)
+    hard = records[0]["summary"]
     assert phases <= {name.removesuffix("_ms") for name in hard}
     assert hard["step_ms"] == pytest.approx(sum(hard[f"{p}_ms"] for p in phases), rel=0.2)
-    assert separate["flops"] > 1.9 * hard["flops"]
-    assert separate["peak_mib"] > hard["peak_mib"] > 0
+    of_hard, of_separate = (record["cost"] for record in records)
+    assert of_separate["flops"] > 1.9 * of_hard["flops"]
+    assert of_separate["peak_mib"] > of_hard["peak_mib"] > 0
     assert hard["samples_per_s"] > 0
     assert [record["block"] for record in records] == [block.id] * 2
+
+
+def test_every_arm_runs_with_its_own_threads(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[int, set[int]] = {1: set(), 2: set()}
+    real = WORKLOADS["inference"]
+
+    def watched(arm_config: Any, *rest: Any) -> Any:
+        workload = real(arm_config, *rest)
+        step = workload.step
+
+        def noting(mark: Any) -> None:
+            seen[arm_config["train"]["threads"]].add(torch.get_num_threads())
+            step(mark)
+
+        monkeypatch.setattr(workload, "step", noting)
+        return workload
+
+    monkeypatch.setitem(WORKLOADS, "inference", watched)
+    before = torch.get_num_threads()
+    arms = tuple(
+        TimingArm(timed_part({**config, "train": {**config["train"], "threads": n}}))
+        for n in (1, 2)
+    )
+    time_block(TimingBlock(arms, ("d",), 16, "inference", 0.01, "test machine"), "cpu")
+    assert seen == {1: {1}, 2: {2}}
+    assert torch.get_num_threads() == before
+
+
+def test_times_are_kept_where_memory_and_flops_cannot_be_had(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(unit, "measure_cost", fail)
+    arm = TimingArm(timed_part(config))
+    (record,) = time_block(TimingBlock((arm,), ("d",), 16, "train", 0.01, "test machine"), "cpu")
+    assert record["status"] == "ok"
+    assert record["summary"]["step_ms"] > 0
+    assert record["reason"] == "timed, but no memory and FLOPs: RuntimeError: no such kernel"
 
 
 def test_an_arm_that_fails_is_its_own_record(

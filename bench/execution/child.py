@@ -1,0 +1,26 @@
+"""The other side of `call_isolated`: run as a script, with the import path of the caller.
+
+Nothing but the standard library is imported before that path is known.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+
+
+def main(request: str, answer: str) -> None:
+    """Read a call from the file `request`, make it, and write what came of it to `answer`."""
+    with Path(request).open("rb") as file:
+        sys.path[:] = pickle.load(file)
+        try:
+            function, arguments = pickle.load(file)
+            outcome = (True, function(*arguments))
+        except Exception as error:
+            outcome = (False, error)
+    Path(answer).write_bytes(pickle.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
