@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: bench test check microbench test-cuda report clean help
+.PHONY: bench test check microbench sweepbench test-cuda report reference clean help
 
 bench: $(VENV)/.installed ## run the default suite (SUITE=... another) and print the comparison
 	$(BIN)/mtmm-bench run $(SUITE) --results $(RESULTS) --device $(DEVICE)
@@ -24,12 +24,19 @@ check: $(VENV)/.installed-dev ## format, lint, types
 microbench: $(VENV)/.installed-dev ## the training loop against a bare PyTorch loop
 	$(BIN)/python tests/benchmarks/bench_loop.py
 
+sweepbench: $(VENV)/.installed-dev ## how long a plan of 10,000 variants takes, and --help
+	$(BIN)/python tests/benchmarks/bench_plan.py
+
 test-cuda: $(VENV)/.installed-dev ## the tests that need a GPU
 	$(BIN)/python -m pytest -q -m cuda
 
 report: $(VENV)/.installed ## write and print the reports of all finished suites anew
 	@$(if $(wildcard $(RESULTS)/*/manifest.json),,echo "no results in $(RESULTS) yet: make bench makes some"; exit 2)
 	$(BIN)/mtmm-bench report $(dir $(wildcard $(RESULTS)/*/manifest.json))
+
+reference: $(VENV)/.installed ## make docs/reference.md and the JSON Schema of suites anew
+	$(BIN)/python -m bench.reference > docs/reference.md
+	$(BIN)/mtmm-bench schema > suites/suite.schema.json
 
 clean: ## remove what can be made again, results apart
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

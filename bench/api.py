@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from bench import smoke as smoking
+from bench.document import plain
 from bench.environment import pick_device
 from bench.planning import Plan, make_plan
 from bench.progress import Progress
@@ -16,25 +18,42 @@ from bench.report.frame import load_frame
 from bench.report.write import write_report
 from bench.running import run_plan
 from bench.store import Store
-from bench.suite import Suite, load_suite
+from bench.suite import Given, Suite, load_suite
+
+AnySuite = str | Path | Mapping[str, Any] | Suite
 
 
-def plan(suite: str | Path | Mapping[str, Any] | Suite) -> Plan:
+def plan(
+    suite: AnySuite, *, settings: Mapping[str, Any] | None = None, smoke: bool = False
+) -> Plan:
     """The variants and units of a suite, given as a file, a mapping or a `Suite`.
 
-    Raises `bench.InputError` with everything that is wrong with it.
+    `settings` overrule its base by dotted path, as in `{"train.epochs": 3, "seeds": 2}`; with
+    `smoke` every variant takes a few steps on little data. Raises `bench.InputError` with
+    everything that is wrong with it, ValueError for `settings` beside a `Suite`.
     """
-    return make_plan(suite if isinstance(suite, Suite) else load_suite(suite))
+    if isinstance(suite, Suite):
+        if settings:
+            raise ValueError("`settings` go with a file or a mapping; found a Suite, already read")
+        loaded = suite
+    else:
+        loaded = load_suite(suite, _given(settings or {}))
+    return make_plan(smoking.smoke(loaded) if smoke else loaded)
 
 
 def run(
-    suite: str | Path | Mapping[str, Any] | Suite,
+    suite: AnySuite,
     *,
     results: str | Path = "results",
     device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    smoke: bool = False,
 ) -> pd.DataFrame:
-    """Run what is missing of a suite, write its report and return its frame."""
-    planned = plan(suite)
+    """Run what is missing of a suite, write its report and return its frame.
+
+    `settings` and `smoke` as in `plan`.
+    """
+    planned = plan(suite, settings=settings, smoke=smoke)
     store = Store(results)
     run_plan(planned, store, pick_device(device), Progress(Console(stderr=True)))
     write_report(store.suite_folder(planned.suite.name))
@@ -44,3 +63,7 @@ def run(
 def load(folder: str | Path) -> pd.DataFrame:
     """The frame of a suite's results, such as `results/default`: one row per record."""
     return load_frame(folder)
+
+
+def _given(settings: Mapping[str, Any]) -> list[Given]:
+    return [Given(f"settings['{key}']", key, plain(item)) for key, item in settings.items()]

@@ -6,21 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
 from bench.optimization import OPTIMIZERS
-from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash
-from mtmm.data import DATASETS
-from mtmm.encoders import ENCODERS
-from mtmm.fusion import FUSIONS
-from mtmm.settings import Component
-from mtmm.sharing import SHARINGS
+from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, named_hash
+from bench.variant import description_of
 from mtmm.source import combine
-from mtmm.weighting import WEIGHTINGS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Config = Mapping[str, Any]
 
@@ -44,7 +39,7 @@ class TrainCell:
                 "seed": self.seed,
                 "data": self.fingerprint,
                 "device": self.device_type,
-                "torch": version("torch"),
+                "torch": _torch_version(),
                 "source": combine([core_hash(TRAINING_CORE), source_of(self.config)]),
             }
         )
@@ -85,7 +80,7 @@ class TimingBlock:
                 "mode": self.mode,
                 "budget_s": self.budget_s,
                 "device": self.device_name,
-                "torch": version("torch"),
+                "torch": _torch_version(),
                 "source": core_hash(TRAINING_CORE + TIMING_CORE),
             }
         )
@@ -95,10 +90,25 @@ class TimingBlock:
         return identity({"block": self.id, "arm": arm.id})
 
 
+@cache
+def _torch_version() -> str:
+    return version("torch")
+
+
+_TIMED = (
+    "optimizer",
+    "clip_norm",
+    "class_weights",
+    "freeze",
+    "lr_scale",
+    "threads",
+)
+"""The settings of `train:` that change the cost of a step, batch size apart."""
+
+
 def timed_part(config: Config) -> dict[str, Any]:
     """The part of a variant that decides what a step costs."""
-    train = {key: config["train"][key] for key in ("optimizer", "threads")}
-    return {**config, "train": train}
+    return {**config, "train": {key: config["train"][key] for key in _TIMED}}
 
 
 def identity(payload: Mapping[str, Any]) -> str:
@@ -109,13 +119,27 @@ def identity(payload: Mapping[str, Any]) -> str:
 
 def source_of(config: Config) -> str:
     """A hash over the source of the components a variant uses."""
+    optimizer = OPTIMIZERS[config["train"]["optimizer"]["name"]]
+    used = (named_hash(kind, name) for kind, name in components_of(config))
+    return combine([*used, component_hash(optimizer)])
+
+
+def components_of(config: Config) -> list[tuple[str, str]]:
+    """Kind and name of every component of `mtmm` that a variant is made of."""
     model = config["model"]
-    used: list[Component] = [
-        DATASETS[config["dataset"]["name"]],
-        *(ENCODERS[model["encoders"][name]["name"]] for name in config["modalities"]),
-        FUSIONS[model["fusion"]["name"]],
-        SHARINGS[model["sharing"]["name"]],
-        WEIGHTINGS[config["weighting"]["name"]],
-        OPTIMIZERS[config["train"]["optimizer"]["name"]],
+    if "name" in model:
+        parts = [("model", model["name"])]
+    else:
+        encoders = (model["encoders"][name]["name"] for name in config["modalities"])
+        parts = [
+            *(("encoder", name) for name in encoders),
+            ("fusion", model["fusion"]["name"]),
+            ("sharing", model["sharing"]["name"]),
+        ]
+    heads = sorted({task.kind for task in description_of(config).tasks})
+    return [
+        ("dataset", config["dataset"]["name"]),
+        *parts,
+        ("weighting", config["weighting"]["name"]),
+        *(("head", kind) for kind in heads),
     ]
-    return combine(map(component_hash, used))

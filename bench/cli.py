@@ -39,15 +39,14 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run what is missing of suites and print the comparison")
     run.add_argument("suites", nargs="+", metavar="SUITE", type=Path, help="a suite file")
-    _add_results(run)
-    run.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    _add_suite_options(run)
     run.add_argument("-q", "--quiet", action="store_true", help="no progress")
     run.set_defaults(command=run_suites)
 
     plan = commands.add_parser("plan", help="show what a suite would run, and run nothing")
     plan.add_argument("suite", metavar="SUITE", type=Path, help="a suite file")
-    _add_results(plan)
-    plan.add_argument("--device", default="auto", help="as for run")
+    _add_suite_options(plan)
+    plan.add_argument("--json", action="store_true", help="for programs to read")
     plan.set_defaults(command=show_plan)
 
     report = commands.add_parser("report", help="write and print the report of finished suites")
@@ -57,12 +56,17 @@ def parser() -> argparse.ArgumentParser:
     report.set_defaults(command=report_folders)
 
     listing = commands.add_parser("list", help="list components and their settings")
-    listing.add_argument("kind", nargs="?", help="only this kind, such as fusions")
+    listing.add_argument("kind", nargs="?", help="only this kind, such as fusion")
+    _add_plugins(listing)
     listing.set_defaults(command=list_components)
+
+    schema = commands.add_parser("schema", help="print the JSON Schema of suites, for editors")
+    _add_plugins(schema)
+    schema.set_defaults(command=print_schema)
     return whole
 
 
-def _add_results(command: argparse.ArgumentParser) -> None:
+def _add_suite_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--results",
         type=Path,
@@ -70,31 +74,68 @@ def _add_results(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the records (default: results)",
     )
+    command.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
+    command.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="overrule a setting of the base, such as train.epochs=3; may be repeated",
+    )
+    command.add_argument("--seeds", metavar="N", help="overrule `seeds`, such as 3 or [0, 7]")
+    command.add_argument(
+        "--smoke", action="store_true", help="every variant once: a few steps on little data"
+    )
+    _add_plugins(command)
+
+
+def _add_plugins(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--plugin",
+        dest="plugins",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a Python file with components of your own; may be repeated",
+    )
 
 
 def run_suites(options: argparse.Namespace) -> int:
     """`run`."""
-    from bench.commands import run
+    from bench.commands.request import Request
+    from bench.commands.run import run
 
-    return run(options.suites, results=options.results, device=options.device, quiet=options.quiet)
+    return run(options.suites, Request.of(options), quiet=options.quiet)
 
 
 def show_plan(options: argparse.Namespace) -> int:
     """`plan`."""
-    from bench.commands import plan
+    from bench.commands.plan import plan
+    from bench.commands.request import Request
 
-    return plan(options.suite, results=options.results, device=options.device)
+    return plan(options.suite, Request.of(options), as_json=options.json)
 
 
 def report_folders(options: argparse.Namespace) -> int:
     """`report`."""
-    from bench.commands import report
+    from bench.commands.report import report
 
     return report(options.folders)
 
 
 def list_components(options: argparse.Namespace) -> int:
     """`list`."""
-    from bench.commands import list_components
+    from bench.commands.components import list_components
 
-    return list_components(options.kind)
+    return list_components(options.kind, options.plugins)
+
+
+def print_schema(options: argparse.Namespace) -> int:
+    """`schema`."""
+    from bench.commands.components import schema
+
+    return schema(options.plugins)

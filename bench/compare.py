@@ -45,21 +45,27 @@ class Directed(Protocol):
         """Whether a larger value is the better one."""
         ...
 
+    @property
+    def ideal(self) -> float:
+        """The best value there is; that of a share is 1."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The variants of a suite against its baseline.
 
     `table` has one row per variant (see `compare`); `primary` maps each task to its primary
-    metric. `family` is the number of tests that Holm's correction counts; `smallest_detectable`
-    the true difference in score, median over the family, that one of them would have found with
-    probability `POWER` at level `ALPHA` / family (NaN where none can be said). `batch_size` is
-    that of the timing columns, None without timing.
+    metric, of which `shares` are at best 1. `family` is the number of tests that Holm's correction
+    counts; `smallest_detectable` the true difference in score, median over the family, that one of
+    them would have found with probability `POWER` at level `ALPHA` / family (NaN where none can be
+    said). `batch_size` is that of the timing columns, None without timing.
     """
 
     table: pd.DataFrame
     baseline: str
     primary: Mapping[str, str]
+    shares: frozenset[str]
     family: int
     smallest_detectable: float
     batch_size: int | None
@@ -82,9 +88,9 @@ def compare(
     frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
 
     - `n` finished and `failed` seeds; primary `<task>.<metric>` and `score`, with `_lo` and `_hi`;
-    - `difference` (mean over the `n_pairs` seeds that both finished), `_lo`, `_hi`, `p` (paired
-      t-test), `p_holm`, `verdict`: "baseline", "better", "worse", "not distinguishable", or ""
-      without a test (fewer than two pairs, or outside the family);
+    - `difference` (mean over the `n_pairs` seeds that both finished, over the tasks that both
+      have), `_lo`, `_hi`, `p` (paired t-test), `p_holm`, `verdict`: "baseline", "better", "worse",
+      "not distinguishable", or "" without a test (fewer than two pairs, or outside the family);
     - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
     - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
       `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
@@ -103,7 +109,9 @@ def compare(
     primary = {task: next(m for m in metrics if m in of_task) for task, of_task in columns.items()}
     directions = _directions(columns, metrics)
     runs = {name: _finished(frame, name) for name in variants}
-    pairs = {name: _pairs(runs[name], runs[baseline]) for name in variants if name != baseline}
+    pairs = {
+        name: _pairs(runs[name], runs[baseline], columns) for name in variants if name != baseline
+    }
     differences = {name: paired_difference(a, b) for name, (a, b) in pairs.items()}
     tests = {name: d for name, d in differences.items() if name in members and d.n >= 2}
     adjusted = dict(zip(tests, holm([d.p for d in tests.values()]), strict=True))
@@ -121,6 +129,7 @@ def compare(
         table=pd.DataFrame(rows),
         baseline=baseline,
         primary=primary,
+        shares=frozenset(name for name in primary.values() if metrics[name].ideal == 1),
         family=len(tests),
         smallest_detectable=_smallest_detectable(tests.values()),
         batch_size=batch_size,
@@ -133,21 +142,21 @@ def _check_known(variants: Sequence[str], **named: Collection[str]) -> None:
         if unknown:
             raise ValueError(
                 f"{parameter} must name variants of the frame ({', '.join(variants)}), "
-                f"got {', '.join(unknown)}"
+                f"found {', '.join(unknown)}"
             )
 
 
 def _check_frame(frame: pd.DataFrame) -> None:
     suites = frame["suite"].unique().tolist()
     if len(suites) > 1:
-        raise ValueError(f"frame must hold one suite, got {', '.join(suites)}")
+        raise ValueError(f"frame must hold one suite, found {', '.join(suites)}")
     train = frame[frame["kind"] == "train"]
     twice = train[train.duplicated(["variant", "seed"])]
     if not twice.empty:
         first = twice.iloc[0]
         raise ValueError(
             "frame must hold one train record per variant and seed, "
-            f"got two of variant {first['variant']!r}, seed {first['seed']}"
+            f"found two of variant {first['variant']!r}, seed {first['seed']}"
         )
 
 
@@ -206,12 +215,29 @@ def _accuracy(run: pd.DataFrame, primary: Mapping[str, str]) -> dict[str, float]
 
 
 def _pairs(
-    run: pd.DataFrame, baseline: pd.DataFrame
+    run: pd.DataFrame, baseline: pd.DataFrame, tasks: Collection[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The scores of the seeds that both have, paired by position."""
-    pair = pd.concat([_values(run, "test.score"), _values(baseline, "test.score")], axis=1)
-    pair = pair.dropna()
+    """The scores of the seeds that both have, over the tasks both have, paired by position."""
+    own, other = _scored(run, tasks), _scored(baseline, tasks)
+    columns = ["test.score"] if own == other else [task for task in own if task in other]
+    pair = pd.concat([_mean_of(run, columns), _mean_of(baseline, columns)], axis=1).dropna()
     return pair.iloc[:, 0].to_numpy(), pair.iloc[:, 1].to_numpy()
+
+
+def _scored(run: pd.DataFrame, tasks: Collection[str]) -> list[str]:
+    """The columns of the tasks' scores that a run has."""
+    columns = [f"test.{task}.score" for task in tasks]
+    return [column for column in columns if not _values(run, column).empty]
+
+
+def _mean_of(run: pd.DataFrame, columns: Sequence[str]) -> pd.Series[float]:
+    """The mean of the columns by seed; no seed where there are no columns."""
+    values = [_values(run, column) for column in columns]
+    return (
+        pd.concat(values, axis=1).mean(axis=1, skipna=False)
+        if values
+        else run.index[:0].to_series()
+    )
 
 
 def _difference(difference: PairedDifference | None, p_holm: float | None) -> dict[str, object]:

@@ -58,7 +58,7 @@ def _gain(value: float, base: float, higher_is_better: bool) -> float:
 
 def _check_columns(values: Mapping[str, float], **others: Mapping[str, object]) -> None:
     if not values:
-        raise ValueError("values must hold at least one column, got none")
+        raise ValueError("values must hold at least one column, found none")
     for name, other in others.items():
         missing = sorted(set(values) - set(other))
         if missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mtmm.settings import Path
@@ -14,21 +14,29 @@ Config = Mapping[str, Any]
 _ABSENT = object()
 
 
-def variant_names(configs: Sequence[Config], targets: Sequence[Path]) -> list[str]:
-    """One name for each configuration, out of its values at the swept `targets`; no name twice.
+def variant_names(
+    configs: Sequence[Config],
+    targets: Sequence[Path],
+    shown: Sequence[Collection[Path]] | None = None,
+) -> list[str]:
+    """One name for each configuration, out of its values at the varied `targets`; no name twice.
 
-    A component shows, besides its name, only settings that differ between the variants that use
-    it; a list is joined by `+`; any other value carries the last part of its key. Of a mapping
-    that is no component only the parts that differ are shown.
+    `shown` limits the targets that a configuration's name tells of (default: all). A component
+    shows, besides its name, only settings that differ between the variants that use it; a list is
+    joined by `+`; any other value carries the last part of its key. Of a mapping that is no
+    component only the parts that differ are shown.
     """
-    roots = [t for t in targets if not any(_inside(t, other) for other in targets)]
-    columns = [
-        _labels([look_up(config, leaf) for config in configs], leaf)
-        for root in roots
-        for leaf in _parts(configs, root)
-    ]
-    names = ["-".join(column[i] for column in columns if column[i]) for i in range(len(configs))]
-    return _distinct([name or "base" for name in names])
+    parts: list[list[str]] = [[] for _ in configs]
+    for root in (t for t in targets if not any(_inside(t, other) for other in targets)):
+        told = [
+            shown is None or any(t[: len(root)] == root for t in shown[i])
+            for i in range(len(configs))
+        ]
+        for leaf in _parts(configs, root):
+            labels = _labels([look_up(config, leaf) for config in configs], leaf)
+            for own, label, tell in zip(parts, labels, told, strict=True):
+                own += [label] if label and tell else []
+    return distinct(["-".join(own) or "base" for own in parts])
 
 
 def look_up(config: Config, target: Path) -> Any:
@@ -63,28 +71,31 @@ def _exact(value: Any) -> str:
     return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, a repeated one with a number behind it."""
     # Names of plugins may hold what joins the parts of a name.
-    distinct: dict[str, None] = {}
+    taken: dict[str, None] = {}
     for name in names:
         free, count = name, 1
-        while free in distinct:
+        while free in taken:
             count += 1
             free = f"{name}#{count}"
-        distinct[free] = None
-    return list(distinct)
+        taken[free] = None
+    return list(taken)
 
 
 def _labels(values: Sequence[Any], target: Path) -> list[str]:
+    # Thousands of variants share a few values, which are then the same objects.
+    different = {id(value): value for value in values}
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for value in values:
+    for value in different.values():
         for key, item in _settings(value).items():
             seen[value["name"], key].add(json.dumps(item))
-    labels = []
-    for value in values:
+    labels = {}
+    for identity, value in different.items():
         shown = {k: v for k, v in _settings(value).items() if len(seen[value["name"], k]) > 1}
-        labels.append(_label(value, target, shown))
-    return labels
+        labels[identity] = _label(value, target, shown)
+    return [labels[id(value)] for value in values]
 
 
 def _settings(value: Any) -> dict[str, Any]:

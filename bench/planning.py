@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
-from bench.naming import variant_names
-from bench.suite import Axis, Suite, SuiteError, put
-from bench.variant import description_of, resolve_variant
+from bench.expansion import Expansion, expand, key_of
+from bench.naming import distinct, variant_names
+from bench.overrides import Choice
+from bench.suite import Suite, SuiteError
+from bench.variant import description_of
 from mtmm.settings import Path, Problem, nearest
 
-Config = Mapping[str, Any]
-Choice = Sequence[tuple[Path, Path, Any]]
-"""What a variant overrides: where it belongs, where it stands in the file, the value."""
+Config = dict[str, Any]
 
-_MAX_COMBINATIONS = 10_000
+ALONE = {"sharing": {"name": "separate"}, "weighting": {"name": "equal"}}
+"""What makes a variant single-task learning: each task trained as it would be alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One resolved configuration of a suite, without its seed."""
+    """One resolved configuration of a suite, without its seed.
+
+    `parameters` is their number, at most; None for a model of one's own.
+    """
 
     name: str
     config: Config
+    parameters: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A combination of a sweep that has no meaning, and why."""
+    """A combination that is not run, and why."""
 
     name: str
     reason: str
@@ -41,21 +42,28 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a suite asks for; `single_task` names the single-task twin of a variant, if planned."""
+    """What a suite asks for.
+
+    `variants` are compared and timed. `twins` are single-task variants that nobody asked for but
+    Δm needs: trained, not timed, without a verdict. `single_task` names the single-task twin of a
+    variant, out of both.
+    """
 
     suite: Suite
     variants: tuple[Variant, ...]
+    twins: tuple[Variant, ...]
     baseline: str
     single_task: Mapping[str, str]
     skips: tuple[Skip, ...]
 
     def cells(self, device_type: str) -> dict[tuple[str, int], TrainCell]:
         """The train cells by variant and seed, seed by seed, so that every variant advances."""
-        prints = {v.name: description_of(v.config).fingerprint for v in self.variants}
+        trained = (*self.variants, *self.twins)
+        prints = {v.name: description_of(v.config).fingerprint for v in trained}
         return {
             (v.name, seed): TrainCell(v.config, seed, prints[v.name], device_type)
             for seed in self.suite.seeds
-            for v in self.variants
+            for v in trained
         }
 
     def arms(self) -> dict[str, TimingArm]:
@@ -78,120 +86,125 @@ class Plan:
         ]
 
 
-@dataclass(slots=True)
-class _Expansion:
-    """What a sweep came to: configurations without duplicates, and what went wrong on the way."""
-
-    suite: Suite
-    configs: dict[str, Config] = field(default_factory=dict)
-    skipped: dict[str, tuple[Config, str]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    def add(self, choice: Choice) -> str | None:
-        """Resolve one variant and keep it; its key, or None where it was refused or skipped."""
-        raw: dict[str, Any] = deepcopy(dict(self.suite.base))
-        # A component before its settings, whichever the file names first.
-        for target, source, value in sorted(choice, key=lambda override: len(override[0])):
-            try:
-                put(raw, target, value)
-            except ValueError as error:
-                self.problems.append(Problem(source, str(error)))
-                return None
-        problems: list[Problem] = []
-        config = resolve_variant(raw, problems)
-        if not problems:
-            key = _key(config)
-            self.configs.setdefault(key, config)
-            return key
-        if choice and all(problem.combination for problem in problems):
-            self.skipped.setdefault(_key(config), (config, "; ".join(p.message for p in problems)))
-        else:
-            self.problems += [
-                _placed(p, choice, self.suite) for p in problems if _counts(p, choice)
-            ]
-        return None
-
-
 def make_plan(suite: Suite) -> Plan:
     """Expand and validate a suite; raises SuiteError with everything that is wrong with it."""
-    expansion = _expand(suite)
+    expansion = expand(suite)
+    planned, origins = dict(expansion.configs), dict(expansion.origins)
+    baseline = expansion.add(suite.baseline)
     if expansion.problems:
         raise SuiteError(suite.document, expansion.problems)
-    configs = [*expansion.configs.values(), *(config for config, _ in expansion.skipped.values())]
-    names = variant_names(configs, _targets(suite))
-    variants = tuple(map(Variant, names, expansion.configs.values()))
-    reasons = [reason for _, reason in expansion.skipped.values()]
+    names = _names({**planned, **{k: c for k, (c, _) in expansion.skipped.items()}}, origins, suite)
+    if baseline not in planned:
+        raise SuiteError(suite.document, [_no_baseline(suite, [names[key] for key in planned])])
+    twin_of, twins = _single_task(suite, expansion, planned)
+    of_twins = _twin_names(twins, twin_of, origins, suite)
+    told = distinct([*names.values(), *of_twins.values()])
+    names = dict(zip([*names, *of_twins], told, strict=True))
+
+    def variant(key: str, config: Config) -> Variant:
+        return Variant(names[key], config, expansion.resolver.parameters(config))
+
     return Plan(
         suite=suite,
-        variants=variants,
-        baseline=_baseline(suite, expansion, variants),
-        single_task=_single_task(variants),
-        skips=tuple(map(Skip, names[len(variants) :], reasons)),
+        variants=tuple(variant(*item) for item in planned.items()),
+        twins=tuple(variant(*item) for item in twins.items()),
+        baseline=names[baseline],
+        single_task={names[key]: names[twin] for key, twin in twin_of.items()},
+        skips=tuple(
+            Skip(names[key], reason)
+            for key, (_, reason) in expansion.skipped.items()
+            if key in names
+        ),
     )
 
 
-def _expand(suite: Suite) -> _Expansion:
-    combinations = sum(math.prod(len(axis.values) for axis in block) for block in suite.sweep)
-    if combinations > _MAX_COMBINATIONS:
-        text = f"at most {_MAX_COMBINATIONS:,} combinations; found {combinations:,}"
-        raise SuiteError(suite.document, [Problem(("sweep",), text)])
-    expansion = _Expansion(suite)
-    expansion.add(())
-    for block in suite.sweep:
-        for choice in itertools.product(*map(_choices, block)):
-            expansion.add(choice)
-    return expansion
-
-
-def _choices(axis: Axis) -> list[tuple[Path, Path, Any]]:
-    return [(axis.target, (*axis.source, i), value) for i, value in enumerate(axis.values)]
+def _names(
+    configs: Mapping[str, Config], origins: Mapping[str, Choice], suite: Suite
+) -> dict[str, str]:
+    """A name for each configuration, out of what was chosen for it."""
+    chosen = {key: frozenset(o.target for o in origins.get(key, ())) for key in configs}
+    # The base, where no choice led to it, is told by what all others chose.
+    common = (
+        frozenset.intersection(*(c for c in chosen.values() if c))
+        if any(chosen.values())
+        else frozenset()
+    )
+    shown = [targets or common for targets in chosen.values()]
+    names = variant_names(list(configs.values()), _targets(suite), shown)
+    labels = {key: "-".join(o.label for o in origins.get(key, ()) if o.label) for key in configs}
+    told = [labels[key] or name for key, name in zip(configs, names, strict=True)]
+    return dict(zip(configs, distinct(told), strict=True))
 
 
 def _targets(suite: Suite) -> list[Path]:
-    return list(dict.fromkeys(axis.target for block in suite.sweep for axis in block))
+    """Everything a suite varies, in the order of the file."""
+    swept = (override for block in suite.sweep for axis in block for override in axis[0])
+    replaced = (override for choice in suite.replacements for override in choice)
+    removed = ((removal.key,) for removal in suite.removals)
+    return list(
+        dict.fromkeys([*(o.target for o in swept), *(o.target for o in replaced), *removed])
+    )
 
 
-def _counts(problem: Problem, choice: Choice) -> bool:
-    # In a sweep a meaningless combination is skipped; only the mistakes beside it are told.
-    return not (choice and problem.combination)
+def _no_baseline(suite: Suite, names: Sequence[str]) -> Problem:
+    wanted = "-".join(str(override.value) for override in suite.baseline)
+    text = (
+        "the base with these settings is none of the planned variants"
+        f"{nearest(wanted, names)} (there are: {', '.join(names[:20])})"
+    )
+    return Problem(("baseline",), text)
 
 
-def _placed(problem: Problem, choice: Choice, suite: Suite) -> Problem:
-    """The problem at its place in the file: in the axis it comes from, else in the base."""
-    # The innermost axis first: of a component and its setting, swept together, it is the setting.
-    for target, source, _ in sorted(choice, key=lambda override: -len(override[0])):
-        shared = min(len(target), len(problem.path))
-        if target[:shared] == problem.path[:shared]:
-            return Problem((*source, *problem.path[len(target) :]), problem.message)
-    return suite.placed(problem)
+def _single_task(
+    suite: Suite, expansion: Expansion, planned: Mapping[str, Config]
+) -> tuple[dict[str, str], dict[str, Config]]:
+    """The key of each variant's single-task twin, and the twins that are not planned otherwise."""
+    varied = any(map(_of_tasks, _targets(suite)))
+    if not varied:
+        return {}, {}
+    wanted = suite.single_task == "auto"
+    twin_of: dict[str, str] = {}
+    twins: dict[str, Config] = {}
+    for key, config in planned.items():
+        twin = _alone(config, expansion)
+        twin_key = key if twin is None else key_of(twin)
+        if twin is None or twin_key == key or twin_key in expansion.skipped:
+            continue
+        if twin_key not in planned and not wanted:
+            continue
+        twin_of[key] = twin_key
+        if twin_key not in planned:
+            twins[twin_key] = twin
+    return twin_of, twins
 
 
-def _baseline(suite: Suite, expansion: _Expansion, variants: Sequence[Variant]) -> str:
-    key = expansion.add([(axis.target, axis.source, axis.values[0]) for axis in suite.baseline])
-    if expansion.problems:
-        raise SuiteError(suite.document, expansion.problems)
-    keys = list(expansion.configs)[: len(variants)]
-    if key not in keys:
-        names = [variant.name for variant in variants]
-        text = (
-            "the base with these settings is none of the planned variants"
-            f"{nearest('-'.join(str(a.values[0]) for a in suite.baseline), names)}"
-            f" (there are: {', '.join(names[:20])})"
-        )
-        raise SuiteError(suite.document, [Problem(("baseline",), text)])
-    return variants[keys.index(key)].name
+def _of_tasks(target: Path) -> bool:
+    """Whether varying this asks how tasks get along: what Δm is for."""
+    return target[0] == "weighting" or target == ("model",) or target[:2] == ("model", "sharing")
 
 
-def _single_task(variants: Sequence[Variant]) -> dict[str, str]:
-    by_key = {_key(variant.config): variant.name for variant in variants}
-    twins = {}
-    for variant in variants:
-        model = {**variant.config["model"], "sharing": {"name": "separate"}}
-        twin = by_key.get(_key({**variant.config, "model": model, "weighting": {"name": "equal"}}))
-        if twin is not None and twin != variant.name:
-            twins[variant.name] = twin
-    return twins
+def _alone(config: Config, expansion: Expansion) -> Config | None:
+    """The variant with each task alone; None where there is no such thing."""
+    if "sharing" not in config["model"] or len(config["tasks"]) < 2:
+        return None
+    model = {**config["model"], "sharing": ALONE["sharing"]}
+    return expansion.resolved({**config, "model": model, "weighting": ALONE["weighting"]})
 
 
-def _key(config: Config) -> str:
-    return json.dumps(config, sort_keys=True)
+def _twin_names(
+    twins: Mapping[str, Config],
+    twin_of: Mapping[str, str],
+    origins: Mapping[str, Choice],
+    suite: Suite,
+) -> dict[str, str]:
+    """`single-task`, and what the first variant of which it is the twin chose besides."""
+    first = {twin: key for key, twin in reversed(list(twin_of.items()))}
+    rest = {
+        twin: tuple(o for o in origins.get(first[twin], ()) if not _of_tasks(o.target))
+        for twin in twins
+    }
+    names = _names(twins, rest, suite)
+    return {
+        twin: "single-task" if not rest[twin] else f"single-task-{name}"
+        for twin, name in names.items()
+    }

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from bench import environment
 from bench.cell import TimingBlock, TrainCell
+from bench.errors import InputError
 from bench.execution.inline import run_inline
 from bench.execution.isolated import ProcessDiedError, call_isolated
 from bench.execution.unit import time_block
 from bench.planning import Plan
+from bench.plugins import importable, own_components
 from bench.progress import Progress
-from bench.store import Record, Store, write_json
+from bench.store import MANIFEST_VERSION, Record, Store, write_json
+from bench.variant import description_of
+from mtmm.heads import HEADS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +54,42 @@ def write_manifest(
     """Say which records belong to which variant of the suite."""
     arms = plan.arms()
     manifest = {
-        "schema_version": 1,
+        "schema_version": MANIFEST_VERSION,
         "suite": plan.suite.name,
         "question": plan.suite.question,
         "baseline": plan.baseline,
         "single_task": plan.single_task,
         "command": environment.command(),
         "skips": [{"variant": skip.name, "reason": skip.reason} for skip in plan.skips],
+        "metrics": _metrics(plan),
         "variants": [
             {
                 "name": variant.name,
+                "compared": variant.name in arms,
                 "config": variant.config,
                 "train": [
                     {"seed": seed, "record": cells[variant.name, seed].id}
                     for seed in plan.suite.seeds
                 ],
-                "time": [block.record_id(arms[variant.name]) for block in blocks],
+                "time": [
+                    block.record_id(arms[variant.name]) for block in blocks if variant.name in arms
+                ],
             }
-            for variant in plan.variants
+            for variant in (*plan.variants, *plan.twins)
         ],
     }
     write_json(store.suite_folder(plan.suite.name) / "manifest.json", manifest)
+
+
+def _metrics(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The directed metrics of all tasks, a kind's primary one first: reports need no plugin."""
+    metrics: dict[str, dict[str, Any]] = {}
+    for variant in plan.variants:
+        for task in description_of(variant.config).tasks:
+            objective = HEADS[task.kind].objective
+            for name in (objective.primary, *objective.metrics):
+                metrics.setdefault(name, asdict(objective.metrics[name]))
+    return metrics
 
 
 def _train_missing(
@@ -97,14 +116,16 @@ def _time_missing(
     environment_name: str,
 ) -> int:
     """Time the block where one of its records is missing: ratios hold only within one block."""
-    if is_timed(block, store):
+    if store.has_block(block):
         return 0
     identities = [block.record_id(arm) for arm in block.arms]
     what = f"{block.mode} at batch size {block.batch_size}"
     with progress.stage(f"time {what}, {len(block.arms)} arms", 1) as advance:
         try:
-            records = call_isolated(time_block, block, str(device))
+            records = _time(block, device)
         except ProcessDiedError as error:
+            records = [_lost(block, f"the timing process died: {error}") for _ in block.arms]
+        except InputError as error:
             records = [_lost(block, str(error)) for _ in block.arms]
         for identity, record in zip(identities, records, strict=True):
             store.write(identity, {**record, "environment": environment_name})
@@ -112,13 +133,13 @@ def _time_missing(
     return len(identities)
 
 
-def is_timed(block: TimingBlock, store: Store) -> bool:
-    """Whether every record of the block is there.
-
-    Records without samples are those of a process that died; their block is tried again.
-    """
-    records = (store.read(block.record_id(arm)) for arm in block.arms)
-    return all(record is not None and "samples" in record for record in records)
+def _time(block: TimingBlock, device: torch.device) -> list[Record]:
+    """Time a block in a process of its own, or in this one where no other has its components."""
+    own = own_components(block)
+    if importable(own):
+        records: list[Record] = call_isolated(time_block, block, str(device), own)
+        return records
+    return time_block(block, str(device))
 
 
 def _lost(block: TimingBlock, reason: str) -> Record:
@@ -129,7 +150,7 @@ def _lost(block: TimingBlock, reason: str) -> Record:
         "batch_size": block.batch_size,
         "device_name": block.device_name,
         "status": "error",
-        "reason": f"the timing process died: {reason}",
+        "reason": reason,
         "summary": {},
     }
 

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 from functools import cache
 
+from mtmm.components import REGISTRIES, registration
 from mtmm.settings import Component
 from mtmm.source import combine, file_hash
 
@@ -46,6 +47,12 @@ def module_hash(module: str) -> str:
     assert spec is not None, module
     assert spec.origin is not None, module
     return file_hash(spec.origin)
+
+
+def named_hash(kind: str, name: str) -> str:
+    """The hash of a component's source: of its module, or as it was when a user registered it."""
+    own = registration(kind, name)
+    return component_hash(REGISTRIES[kind][name]) if own is None else own.source
 
 
 @cache

@@ -80,7 +80,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Paired
     """
     first, second = _sample("a", a), _sample("b", b)
     if first.size != second.size:
-        raise ValueError(f"a and b must have equal lengths, got {first.size} and {second.size}")
+        raise ValueError(f"a and b must have equal lengths, found {first.size} and {second.size}")
     difference = first - second
     n = difference.size
     mean, lo, hi = mean_interval(difference, level)
@@ -105,7 +105,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     p = np.asarray(p_values, dtype=np.float64).reshape(-1)
     known = np.flatnonzero(~np.isnan(p))
     if np.any((p[known] < 0) | (p[known] > 1)):
-        raise ValueError(f"p_values must lie in [0, 1] or be NaN, got {p.tolist()}")
+        raise ValueError(f"p_values must lie in [0, 1] or be NaN, found {p.tolist()}")
     order = known[np.argsort(p[known], kind="stable")]
     factors = np.arange(order.size, 0, -1)
     adjusted = np.full_like(p, np.nan)
@@ -123,7 +123,7 @@ def sign_flip(differences: ArrayLike) -> float:
     d = _sample("differences", differences)
     n = d.size
     if n > SIGN_FLIP_MAX_N:
-        raise ValueError(f"differences must number at most {SIGN_FLIP_MAX_N}, got {n}")
+        raise ValueError(f"differences must number at most {SIGN_FLIP_MAX_N}, found {n}")
     if n == 0:
         return math.nan
     # Equal sums can differ by rounding; a tie must count as "at least as far".
@@ -168,9 +168,9 @@ def smallest_detectable(sd: float, n: int, alpha: float, power: float = 0.8) -> 
     _check_fraction("alpha", alpha)
     _check_fraction("power", power)
     if power <= alpha:
-        raise ValueError(f"power must exceed alpha, got power={power} and alpha={alpha}")
+        raise ValueError(f"power must exceed alpha, found power={power} and alpha={alpha}")
     if not sd >= 0:
-        raise ValueError(f"sd must be at least 0, got {sd}")
+        raise ValueError(f"sd must be at least 0, found {sd}")
     if n < 2:
         return math.nan
     critical = stats.t.ppf(1 - alpha / 2, n - 1)
@@ -219,7 +219,7 @@ def ratio_of_medians(a: ArrayLike, b: ArrayLike, level: float = 0.95, *, seed: i
     _check_fraction("level", level)
     for name, values in (("a", first), ("b", second)):
         if values.size == 0 or values.min() <= 0:
-            raise ValueError(f"{name} must hold at least one value, all positive, got {values}")
+            raise ValueError(f"{name} must hold at least one value, all positive, found {values}")
     ratio = float(np.median(first) / np.median(second))
     if min(first.size, second.size) < 2:
         return Interval(ratio, math.nan, math.nan)
@@ -232,15 +232,15 @@ def ratio_of_medians(a: ArrayLike, b: ArrayLike, level: float = 0.95, *, seed: i
 def _sample(name: str, x: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(x, dtype=np.float64)
     if values.ndim != 1:
-        raise ValueError(f"{name} must have one dimension, got shape {values.shape}")
+        raise ValueError(f"{name} must have one dimension, found shape {values.shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, got {values}")
+        raise ValueError(f"{name} must be finite, found {values}")
     return values
 
 
 def _check_fraction(name: str, value: float) -> None:
     if not 0 < value < 1:
-        raise ValueError(f"{name} must lie between 0 and 1, got {value}")
+        raise ValueError(f"{name} must lie between 0 and 1, found {value}")
 
 
 def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,12 +18,16 @@ def unmarked() -> None:
     """The mark of a step that nobody times."""
 
 
+def unclipped() -> None:
+    """The clipping of a step that leaves gradients as they are."""
+
+
 class TrainStep:
     """Model, losses, weighting and optimizer, stepped together.
 
     `mark` is called five times a step: at its start and after each of `PHASES`. Losses and weights
-    belong to the forward phase, the gradients of learned weights to the optimizer phase. Nothing
-    in a step waits for the device.
+    belong to the forward phase, the gradients of learned weights and `clip`, which limits those of
+    the model in place, to the optimizer phase. Nothing in a step waits for the device.
     """
 
     def __init__(
@@ -33,12 +37,14 @@ class TrainStep:
         weighting: Weighting,
         state: dict[str, Tensor],
         optimizer: torch.optim.Optimizer,
+        clip: Callable[[], None] = unclipped,
     ) -> None:
         self.model = model
         self.objectives = objectives
         self.weighting = weighting
         self.state: Mapping[str, Tensor] = state
         self.optimizer = optimizer
+        self.clip = clip
 
     def __call__(self, batch: Batch, mark: Callable[[], None] = unmarked) -> Tensor:
         """Step on `batch`; the losses `[T]` before the step, detached."""
@@ -54,6 +60,7 @@ class TrainStep:
         mark()
         for name, gradient in self.weighting.parameter_gradients(self.state, detached).items():
             self.state[name].grad = gradient
+        self.clip()
         self.optimizer.step()
         mark()
         return detached

@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.cell import SCHEMA_VERSION
+from bench.cell import SCHEMA_VERSION, TimingBlock
 
 Record = dict[str, Any]
+
+MANIFEST_VERSION = 2
 
 
 class Store:
@@ -37,6 +39,25 @@ class Store:
             return None
         usable = isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION
         return record if usable and record.get("id") == identity else None
+
+    def has(self, identity: str) -> bool:
+        """Whether there is a record of that identity that can be used."""
+        return self.path(identity).exists() and self.read(identity) is not None
+
+    def has_block(self, block: TimingBlock) -> bool:
+        """Whether every record of a timing block is there.
+
+        Records without samples are those of a process that died; their block is tried again.
+        """
+        records = (self.read(block.record_id(arm)) for arm in block.arms)
+        return all(record is not None and "samples" in record for record in records)
+
+    def records(self) -> Iterator[Record]:
+        """Every record that can be used."""
+        for path in sorted((self.root / "cells").glob("*.json")):
+            record = self.read(path.stem)
+            if record is not None:
+                yield record
 
     def write(self, identity: str, record: Mapping[str, Any]) -> None:
         """Keep a record; whoever reads it sees all of it or none."""

@@ -2,89 +2,89 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Any
 
+from bench import sections, sweeps
 from bench.document import MAX_BYTES, Document, DocumentError, parse, plain
 from bench.errors import InputError
+from bench.overrides import SHORT, Block, Choice, put, target_of
+from bench.sections import Timing
+from bench.sweeps import Exclusion, Removal
 from bench.variant import KEYS, resolve_variant
-from mtmm.registry import resolve_settings
-from mtmm.settings import (
-    ConfigError,
-    Path,
-    Problem,
-    Range,
-    check,
-    dotted,
-    found,
-    listed,
-    nearest,
+from mtmm.settings import ConfigError, Path, Problem, dotted, found, nearest
+
+SECTIONS = (
+    "name",
+    "question",
+    *KEYS,
+    *SHORT,
+    "sweep",
+    "ablate",
+    "exclude",
+    "seeds",
+    "baseline",
+    "timing",
+    "single_task",
+    "max_params",
 )
+"""The keys of a suite."""
 
-SHORT = {"encoders": "model", "fusion": "model", "sharing": "model"}
-"""Keys that may be written without the one in front."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_TOP = ("name", "question", *KEYS, *SHORT, "sweep", "seeds", "baseline", "timing")
-_MAX_SEEDS = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One swept setting: where it belongs, its values, and where they stand in the file."""
-
-    target: Path
-    values: tuple[Any, ...]
-    source: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """What is timed: every batch size in every mode; `budget_s` seconds for each such block."""
-
-    batch_sizes: tuple[int, ...]
-    modes: tuple[str, ...]
-    budget_s: float
+MAX_PARAMS = 10**9
+"""What `max_params` is where a suite does not say: 4 GB of weights, 16 GB with Adam's state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A suite: a base, blocks of axes to sweep over it, seeds and a baseline."""
+    """A suite: a base, what is varied over it, seeds and a baseline."""
 
     name: str
     question: str
     base: Mapping[str, Any]
-    sweep: tuple[tuple[Axis, ...], ...]
+    sweep: tuple[Block, ...]
+    replacements: tuple[Choice, ...]
+    """Ablations that replace a component or a setting of the base."""
+    removals: tuple[Removal, ...]
+    """Ablations that leave out a modality or a task of the base."""
+    exclusions: tuple[Exclusion, ...]
     seeds: tuple[int, ...]
-    baseline: tuple[Axis, ...]
+    baseline: Choice
     timing: Timing | None
+    single_task: str
+    max_params: int
+    smoke: bool
+    """Whether variants are cut down to a few steps on little data (`bench.smoke`)."""
     document: Document
     sources: Mapping[Path, Path]
-    """Where a part of the base stands in the file, for parts written in their short form."""
+    """Where a part stands in the file, or on the command line, if not under its own path."""
 
     def placed(self, problem: Problem) -> Problem:
         """A problem of the base, at the place in the file that it comes from."""
-        for target, source in self.sources.items():
-            if problem.path[: len(target)] == target:
-                return Problem((*source, *problem.path[len(target) :]), problem.message)
-        return problem
+        return _placed(problem, self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A setting given beside the file: the option as it was typed, the key and the value."""
+
+    option: str
+    key: str
+    value: Any
 
 
 class SuiteError(InputError):
     """Everything that is wrong with a suite, each with its file and line."""
 
     def __init__(self, document: Document, problems: Sequence[Problem]) -> None:
-        lines = sorted({(document.line(p.path), dotted(p.path), p.message) for p in problems})
-        told = (_printable(f"{document.file}:{n}: {at}: {text}") for n, at, text in lines)
+        lines = sorted({(*_place(document, p.path), p.message) for p in problems})
+        told = (_printable(f"{place}: {at}: {text}") for _, place, at, text in lines)
         super().__init__("\n".join(told))
 
 
-def load_suite(source: str | FilePath | Mapping[str, Any]) -> Suite:
-    """Read a suite from a file or from a mapping of the same shape.
+def load_suite(source: str | FilePath | Mapping[str, Any], given: Sequence[Given] = ()) -> Suite:
+    """Read a suite from a file or from a mapping of the same shape; `given` overrules it.
 
     Raises InputError where the file is missing or cannot be read, SuiteError (an InputError) with
     everything that is wrong with its shape.
@@ -92,66 +92,132 @@ def load_suite(source: str | FilePath | Mapping[str, Any]) -> Suite:
     if isinstance(source, Mapping):
         document = Document("<suite>", None, {})
         try:
-            return build_suite(replace(document, value=plain(source)))
+            return build_suite(replace(document, value=plain(source)), given)
         except ConfigError as error:
             raise SuiteError(document, error.problems) from None
     try:
-        return build_suite(parse(_read(source), str(source)))
+        return build_suite(parse(_read(source), str(source)), given)
     except DocumentError as error:
         text = f"{error.file}:{error.line}: {error.problems[0].message}"
         raise InputError(_printable(text)) from None
 
 
-def build_suite(document: Document) -> Suite:
+def parse_given(option: str, text: str) -> Given:
+    """The setting in a `path=value`, typed as `option`; the value is written as in a suite.
+
+    Raises InputError.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"{_printable(option)}: must be path=value, such as train.epochs=3")
+    try:
+        return Given(option, key.strip(), parse(value, option).value)
+    except DocumentError as error:
+        raise InputError(_printable(f"{option}: {error.problems[0].message}")) from None
+
+
+def build_suite(document: Document, given: Sequence[Given] = ()) -> Suite:
     """The suite in a parsed document."""
     problems: list[Problem] = []
-    value = document.value
-    if not isinstance(value, dict):
-        text = f"a suite is a mapping with `name` and `dataset`; found {found(value)}"
+    if not isinstance(document.value, dict):
+        text = f"a suite is a mapping with `name` and `dataset`; found {found(document.value)}"
         raise SuiteError(document, [Problem((), text)])
-    for key in value:
-        if key not in _TOP:
-            text = f"unknown key '{key}'{nearest(key, _TOP)} (there are: {listed(_TOP)})"
-            problems.append(Problem((key,), text))
+    value: dict[str, Any] = dict(document.value)
+    sections.unknown_keys(value, SECTIONS, problems)
     base, sources = _base(value, problems)
+    for setting in given:
+        _give(setting, value, base, sources, problems)
+    replacements, removals = sweeps.ablate(value.get("ablate", {}), problems)
     suite = Suite(
-        name=_name(value, problems),
-        question=_word(value, "question", problems),
+        name=sections.name(value.get("name"), problems),
+        question=sections.word(value.get("question", ""), ("question",), problems),
         base=base,
-        sweep=_sweep(value.get("sweep", []), problems),
-        seeds=_seeds(value.get("seeds", 1), problems),
-        baseline=_overrides(value.get("baseline", {}), problems),
-        timing=_timing(value.get("timing", {}), problems),
+        sweep=sweeps.sweep(value.get("sweep", []), problems),
+        replacements=replacements,
+        removals=removals,
+        exclusions=sweeps.exclude(value.get("exclude", []), problems),
+        seeds=sections.seeds(value.get("seeds", 1), problems),
+        baseline=sweeps.overrides(value.get("baseline", {}), ("baseline",), problems),
+        timing=sections.timing(value.get("timing", {}), problems),
+        single_task=sections.single_task(value.get("single_task", "auto"), problems),
+        max_params=sections.max_params(value.get("max_params", MAX_PARAMS), problems),
+        smoke=False,
         document=document,
         sources=sources,
     )
     if problems:
         # What the base means is told with its shape: one run of the command shows both.
-        of_base: list[Problem] = []
-        resolve_variant(base, of_base)
-        raise SuiteError(document, problems + [suite.placed(problem) for problem in of_base])
+        resolve_variant(base, problems)
+        raise SuiteError(document, [suite.placed(problem) for problem in problems])
     return suite
 
 
-def target_of(key: str) -> Path:
-    """Where a key of the base or of an axis belongs: `fusion` is `model.fusion`."""
-    parts = tuple(key.split("."))
-    return (SHORT[parts[0]], *parts) if parts[0] in SHORT else parts
+class _Option(str):
+    """The first part of the path of what was given beside the file."""
 
 
-def put(config: dict[str, Any], target: Path, value: Any) -> None:
-    """Set the value at `target`; a component given by its name becomes a mapping on the way.
+def _base(
+    value: Mapping[str, Any], problems: list[Problem]
+) -> tuple[dict[str, Any], dict[Path, Path]]:
+    base: dict[str, Any] = {key: value[key] for key in KEYS if key in value}
+    sources: dict[Path, Path] = {}
+    for key in SHORT:
+        if key not in value:
+            continue
+        target = target_of(key)
+        model = base.get("model", {})
+        if not isinstance(model, dict):
+            continue  # told where the variant is resolved
+        if key in model:
+            problems.append(Problem((key,), f"'{key}' is here and under `model`: keep one"))
+        put(base, target, value[key])
+        sources[target] = (key,)
+    return base, sources
 
-    Raises ValueError where something on the way is no component and no mapping.
-    """
-    *parents, last = target
-    for i, part in enumerate(parents):
-        inner = config.get(str(part), {})
-        if not isinstance(inner, str | dict):
-            inside = dotted(target[: i + 1])
-            raise ValueError(f"nothing can be set inside '{inside}'; it is {found(inner)}")
-        config[str(part)] = config = {"name": inner} if isinstance(inner, str) else dict(inner)
-    config[str(last)] = deepcopy(value)
+
+def _give(
+    setting: Given,
+    value: dict[str, Any],
+    base: dict[str, Any],
+    sources: dict[Path, Path],
+    problems: list[Problem],
+) -> None:
+    """Let a given setting overrule the file; problems with it are told with its option."""
+    first, _, rest = setting.key.partition(".")
+    place: Path = (_Option(setting.option), setting.key)
+    if first not in SECTIONS or (rest and not all(rest.split("."))):
+        text = f"unknown setting '{setting.key}'{nearest(first, SECTIONS)}"
+        problems.append(Problem(place, text))
+    elif first in KEYS or first in SHORT:
+        target = target_of(setting.key)
+        try:
+            put(base, target, setting.value)
+        except ValueError as error:
+            problems.append(Problem(place, str(error)))
+        sources[target] = place
+    elif rest:
+        section = value.get(first)
+        value[first] = {**(section if isinstance(section, dict) else {}), rest: setting.value}
+        sources[first, rest] = place
+    else:
+        value[first] = setting.value
+        sources[first,] = place
+
+
+def _placed(problem: Problem, sources: Mapping[Path, Path]) -> Problem:
+    # The innermost place, and of two for one path the one that was given last.
+    for target in sorted(sources, key=len, reverse=True):
+        if problem.path[: len(target)] == target:
+            return replace(problem, path=(*sources[target], *problem.path[len(target) :]))
+    return problem
+
+
+def _place(document: Document, path: Path) -> tuple[int, str, str]:
+    """Where a problem is: a number to sort by, the place, and the path of the key."""
+    if path and isinstance(path[0], _Option):
+        return 0, path[0], dotted(path[1:])
+    line = document.line(path)
+    return line, f"{document.file}:{line}", dotted(path)
 
 
 def _read(source: str | FilePath) -> str:
@@ -178,150 +244,3 @@ def _similar(source: str | FilePath) -> str:
     path = FilePath(source)
     names = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
     return nearest(path.name, names)
-
-
-def _base(
-    value: Mapping[str, Any], problems: list[Problem]
-) -> tuple[dict[str, Any], dict[Path, Path]]:
-    base: dict[str, Any] = {key: deepcopy(value[key]) for key in KEYS if key in value}
-    sources: dict[Path, Path] = {}
-    for key in SHORT:
-        if key not in value:
-            continue
-        target = target_of(key)
-        model = base.setdefault(str(target[0]), {})
-        if not isinstance(model, dict):
-            continue  # told where the variant is resolved
-        if key in model:
-            problems.append(Problem((key,), f"'{key}' is here and under `model`: keep one"))
-        put(base, target, value[key])
-        sources[target] = (key,)
-    return base, sources
-
-
-def _name(value: Mapping[str, Any], problems: list[Problem]) -> str:
-    name = value.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
-        text = (
-            "a suite needs `name`: 1 to 100 letters, digits, '-', '_' or '.', the first a letter "
-            f"or digit, no '..'; found {found(name)}"
-        )
-        problems.append(Problem(("name",), text))
-        return ""
-    if name in ("cells", "environments", "reference"):
-        problems.append(
-            Problem(("name",), f"'{name}' is a folder of the results; take another name")
-        )
-    return name
-
-
-def _word(value: Mapping[str, Any], key: str, problems: list[Problem]) -> str:
-    word, wrong = check(str, value.get(key, ""))
-    if wrong is not None:
-        problems.append(Problem((key,), wrong))
-    return str(word)
-
-
-def _sweep(value: object, problems: list[Problem]) -> tuple[tuple[Axis, ...], ...]:
-    if not isinstance(value, list):
-        problems.append(Problem(("sweep",), f"must be a list of blocks; found {found(value)}"))
-        return ()
-    return tuple(_block(block, ("sweep", i), problems) for i, block in enumerate(value))
-
-
-def _block(block: object, path: Path, problems: list[Problem]) -> tuple[Axis, ...]:
-    if not isinstance(block, dict) or not block:
-        text = f"a block maps settings to lists of values; found {found(block)}"
-        problems.append(Problem(path, text))
-        return ()
-    axes = []
-    for key, values in block.items():
-        place = (*path, key)
-        if not _known(key, place, problems):
-            continue
-        if not isinstance(values, list) or not values:
-            text = f"an axis is a list of one or more values; found {found(values)}"
-            problems.append(Problem(place, text))
-            continue
-        axes.append(Axis(target=target_of(key), values=tuple(values), source=place))
-    _refuse_twice(axes, path, problems)
-    return tuple(axes)
-
-
-def _refuse_twice(axes: Sequence[Axis], path: Path, problems: list[Problem]) -> None:
-    for i, axis in enumerate(axes):
-        if any(axis.target == other.target for other in axes[:i]):
-            text = f"'{dotted(axis.target)}' is swept twice in this block"
-            problems.append(Problem((*path, axis.source[-1]), text))
-
-
-def _overrides(value: object, problems: list[Problem]) -> tuple[Axis, ...]:
-    if not isinstance(value, dict):
-        text = f"must map settings to values, such as {{fusion: concat}}; found {found(value)}"
-        problems.append(Problem(("baseline",), text))
-        return ()
-    return tuple(
-        Axis(target=target_of(key), values=(item,), source=("baseline", key))
-        for key, item in value.items()
-        if _known(key, ("baseline", key), problems)
-    )
-
-
-def _known(key: str, place: Path, problems: list[Problem]) -> bool:
-    names = (*KEYS, *SHORT)
-    first = key.split(".")[0]
-    if first in names and all(key.split(".")):
-        return True
-    text = (
-        f"unknown setting '{key}'{nearest(first, names)} (it starts with one of: {listed(names)})"
-    )
-    problems.append(Problem(place, text))
-    return False
-
-
-def _seeds(value: object, problems: list[Problem]) -> tuple[int, ...]:
-    if isinstance(value, list):
-        seeds, wrong = check(list[Annotated[int, Range(low=0, high=2**63 - 1)]], value)
-        if wrong is None and (not value or len(set(seeds)) < len(seeds)):
-            wrong = f"must name at least one seed, and none twice; found {found(value)}"
-    else:
-        count, wrong = check(Annotated[int, Range(low=1, high=_MAX_SEEDS)], value)
-        seeds = range(count if wrong is None else 0)
-        if wrong is not None:
-            wrong += " (the number of seeds, or a list of seeds)"
-    if wrong is not None:
-        problems.append(Problem(("seeds",), wrong))
-        return ()
-    return tuple(seeds)
-
-
-def timing_settings(
-    *,
-    batch_sizes: list[Annotated[int, Range(low=1)]] | None = None,
-    modes: list[Literal["train", "inference"]] | None = None,
-    budget_s: Annotated[float, Range(above=0)] = 60.0,
-) -> None:
-    """The settings of `timing:`; without `batch_sizes` it is the base's training batch size."""
-
-
-def _timing(value: object, problems: list[Problem]) -> Timing | None:
-    if value == "off":
-        return None
-    if not isinstance(value, dict):
-        text = f"must be a mapping or the word off; found {found(value)}"
-        problems.append(Problem(("timing",), text))
-        return None
-    before = len(problems)
-    settings = resolve_settings("timing", timing_settings, value, ("timing",), problems)
-    for key in ("batch_sizes", "modes"):
-        values = settings[key]
-        if isinstance(values, list) and (not values or any(values.count(v) > 1 for v in values)):
-            text = f"must name one or more, and none twice; found {found(values)}"
-            problems.append(Problem(("timing", key), text))
-    if len(problems) > before:
-        return None
-    return Timing(
-        batch_sizes=tuple(settings["batch_sizes"] or ()),
-        modes=tuple(settings["modes"] or ("train", "inference")),
-        budget_s=settings["budget_s"],
-    )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,27 +15,36 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
-from bench.optimization import build_optimizer, build_schedule
-from bench.step import TrainStep
-from mtmm.heads import objectives
+from bench.optimization import build_optimizer, build_schedule, clipping, freeze
+from bench.step import TrainStep, unclipped
+from mtmm.heads import objectives, weighted
 from mtmm.heads.base import Objective
 from mtmm.model import build_model
 from mtmm.registry import settings_in
 from mtmm.seeding import derive, generator
-from mtmm.spec import Batch, DataBundle, Description
+from mtmm.settings import listed
+from mtmm.sharing.base import Island
+from mtmm.spec import Batch, DataBundle
 from mtmm.weighting import WEIGHTINGS
 
 Config = Mapping[str, Any]
 Weights = dict[str, Tensor]
 
+MEMORY_FORMATS = {
+    # A quarter off a convolutional network's step on a CPU, more with tensor cores.
+    "channels_last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
+
 
 @dataclass
 class Selection:
-    """The best epoch by the score on val, for one group of tasks."""
+    """The best epoch by the score on val, for one group of tasks; `closed` once it stands."""
 
     tasks: tuple[str, ...]
     score: float = -math.inf
     epoch: int = 0
+    closed: bool = False
 
 
 @dataclass
@@ -45,6 +55,11 @@ class Progress:
     selections: list[Selection] = field(default_factory=list)
     weights: dict[int, Weights] = field(default_factory=dict)
     """Weights after the epochs that some selection holds best."""
+
+    @property
+    def open_tasks(self) -> set[str]:
+        """The tasks whose best epoch may still come."""
+        return {task for choice in self.selections if not choice.closed for task in choice.tasks}
 
 
 class DivergedError(ArithmeticError):
@@ -62,14 +77,18 @@ def train(config: Config, bundle: DataBundle, *, seed: int, device: torch.device
         return _train(config, bundle, seed, device)
 
 
-def build_step(
-    config: Config, description: Description, *, seed: int, device: torch.device
-) -> TrainStep:
-    """The model of a variant on `device`, ready to be stepped."""
-    model = build_model(config["model"], description, seed=seed)
-    # A quarter off a convolutional network's step on a CPU, more with tensor cores.
-    model = model.to(device).to(memory_format=torch.channels_last)
-    judged = objectives(description.tasks)
+def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.device) -> TrainStep:
+    """The model of a variant on `device`, ready to be stepped; `bundle` is its data.
+
+    Raises ValueError where `class_weights`, `freeze` or `lr_scale` fit neither model nor tasks.
+    """
+    settings = config["train"]
+    model = build_model(config["model"], bundle, seed=seed)
+    model = model.to(device).to(memory_format=MEMORY_FORMATS[config["numerics"]["memory_format"]])
+    freeze(model, settings["freeze"] or ())
+    judged = objectives(bundle.tasks)
+    if settings["class_weights"] is not None:
+        judged = weighted(judged, settings["class_weights"], bundle.train)
     weighting = WEIGHTINGS[config["weighting"]["name"]](**settings_in(config["weighting"]))
     state = weighting.init(len(judged), device=device, dtype=torch.float32)
     for name in weighting.learned:
@@ -78,8 +97,28 @@ def build_step(
         {"params": [state[name]], "lr": weighting.learning_rate, "weight_decay": 0.0}
         for name in weighting.learned
     ]
-    optimizer = build_optimizer(config["train"]["optimizer"], model, learned)
-    return TrainStep(model, judged, weighting, state, optimizer)
+    optimizer = build_optimizer(settings["optimizer"], model, learned, settings["lr_scale"])
+    clip = unclipped
+    if settings["clip_norm"] is not None:
+        groups = [island.parameters for island in islands(model, tuple(judged))]
+        clip = clipping(groups, settings["clip_norm"])
+    return TrainStep(model, judged, weighting, state, optimizer, clip)
+
+
+def islands(model: nn.Module, tasks: tuple[str, ...]) -> list[Island]:
+    """Tasks that cannot influence each other, as the model says; else all are one island.
+
+    Raises ValueError where the islands of a model of one's own are not these tasks, each once.
+    """
+    told = getattr(model, "islands", None)
+    if told is None:
+        return [Island(tasks, list(model.parameters()))]
+    made = [Island(tuple(names), list(parameters)) for names, parameters in told()]
+    there = [task for island in made for task in island.tasks]
+    if sorted(there) != sorted(tasks):
+        text = f"`islands` of '{type(model).__name__}' must hold each of {listed(tasks)} once"
+        raise ValueError(f"{text}; found {listed(there)}")
+    return made
 
 
 def train_epoch(
@@ -88,10 +127,14 @@ def train_epoch(
     batch_size: int,
     order: torch.Generator,
     schedule: LambdaLR,
+    most: int | None = None,
 ) -> Tensor:
-    """Step through one epoch; the mean losses `[T]`. Nothing in it waits for the device."""
+    """Step through one epoch, or its first `most` steps; the mean losses `[T]`.
+
+    Nothing in it waits for the device.
+    """
     total, steps = torch.zeros((), device=split.device), 0
-    for batch in batches(split, batch_size, order):
+    for batch in islice(batches(split, batch_size, order), most):
         total = total + step(batch)
         schedule.step()
         steps += 1
@@ -133,30 +176,16 @@ def threads(count: int) -> Iterator[None]:
 
 def _train(config: Config, bundle: DataBundle, seed: int, device: torch.device) -> dict[str, Any]:
     step = build_step(config, bundle, seed=seed, device=device)
-    settings = config["train"]
-    steps_per_epoch, size = epoch_shape(bundle.train, settings["batch_size"])
-    steps = settings["epochs"] * steps_per_epoch
-    schedule = build_schedule(settings["schedule"], step.optimizer, steps)
-    order = generator(seed, "order")
     constants = {
         name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
     }
     _check_scores(step.objectives, constants)
-    progress = Progress(selections=_selections(step.model, tuple(step.objectives)))
+    groups = islands(step.model, tuple(step.objectives))
+    progress = Progress(selections=[Selection(island.tasks) for island in groups])
     started = time.perf_counter()
-    for epoch in range(1, settings["epochs"] + 1):
-        losses = train_epoch(step, bundle.train, settings["batch_size"], order, schedule)
-        mean = dict(zip(step.objectives, losses.tolist(), strict=True))
-        _check_finite(mean, f"in epoch {epoch}")
-        measures = evaluate(step.model, step.objectives, bundle.val)
-        # The last step of an epoch shows only here what it did.
-        _check_finite({task: m["loss"] for task, m in measures.items()}, f"after epoch {epoch}")
-        scores = task_scores(step.objectives, measures, constants["val"])
-        progress.curve.append(
-            {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
-        )
-        select(progress, step.model, epoch, scores)
+    steps = _fit(step, bundle, config["train"], generator(seed, "order"), constants, progress)
     seconds = time.perf_counter() - started
+    _, size = epoch_shape(bundle.train, config["train"]["batch_size"])
     return {
         **_report(step, bundle, progress, constants),
         "curve": progress.curve,
@@ -167,12 +196,72 @@ def _train(config: Config, bundle: DataBundle, seed: int, device: torch.device) 
     }
 
 
-def select(progress: Progress, model: nn.Module, epoch: int, scores: Mapping[str, float]) -> None:
-    """Note where this epoch is the best so far, and keep the weights that are needed for it."""
+def _fit(
+    step: TrainStep,
+    bundle: DataBundle,
+    settings: Config,
+    order: torch.Generator,
+    constants: Mapping[str, Measures],
+    progress: Progress,
+) -> int:
+    """Train until epochs, `max_steps` or `patience` are at their end; the steps that it took."""
+    steps_per_epoch, _ = epoch_shape(bundle.train, settings["batch_size"])
+    limit = settings["epochs"] * steps_per_epoch
+    if settings["max_steps"] is not None:
+        limit = min(limit, settings["max_steps"])
+    schedule = build_schedule(
+        settings["schedule"],
+        step.optimizer,
+        epochs=settings["epochs"],
+        steps_per_epoch=steps_per_epoch,
+        warmup=settings["warmup"],
+    )
+    steps = 0
+    while steps < limit and progress.open_tasks:
+        most = min(steps_per_epoch, limit - steps)
+        losses = train_epoch(step, bundle.train, settings["batch_size"], order, schedule, most)
+        steps += most
+        scores = _note_epoch(step, bundle.val, losses, constants["val"], progress)
+        select(progress, step.model, len(progress.curve), scores, settings["patience"])
+    return steps
+
+
+def _note_epoch(
+    step: TrainStep, val: Batch, losses: Tensor, constant: Measures, progress: Progress
+) -> dict[str, float]:
+    """Add the epoch that ended to the curve; the scores of its tasks on val."""
+    epoch = len(progress.curve) + 1
+    mean = dict(zip(step.objectives, losses.tolist(), strict=True))
+    _check_finite(mean, progress.open_tasks, f"in epoch {epoch}")
+    measures = evaluate(step.model, step.objectives, val)
+    # The last step of an epoch shows only here what it did.
+    after = {task: measured["loss"] for task, measured in measures.items()}
+    _check_finite(after, progress.open_tasks, f"after epoch {epoch}")
+    scores = task_scores(step.objectives, measures, constant)
+    progress.curve.append(
+        {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
+    )
+    return scores
+
+
+def select(
+    progress: Progress,
+    model: nn.Module,
+    epoch: int,
+    scores: Mapping[str, float],
+    patience: int | None = None,
+) -> None:
+    """Note where this epoch is the best so far, and keep the weights that are needed for it.
+
+    A choice that has stood for `patience` epochs is final.
+    """
     for selection in progress.selections:
+        if selection.closed:
+            continue
         score = primary_score({task: scores[task] for task in selection.tasks})
         if score > selection.score or selection.epoch == 0:
             selection.score, selection.epoch = score, epoch
+        selection.closed = patience is not None and epoch - selection.epoch >= patience
     needed = {selection.epoch for selection in progress.selections}
     if epoch in needed:
         progress.weights[epoch] = {
@@ -182,15 +271,9 @@ def select(progress: Progress, model: nn.Module, epoch: int, scores: Mapping[str
         del progress.weights[old]
 
 
-def _selections(model: nn.Module, tasks: tuple[str, ...]) -> list[Selection]:
-    # Tasks that cannot influence each other choose their epochs alone, as single-task runs would.
-    if getattr(model, "independent", False):
-        return [Selection((task,)) for task in tasks]
-    return [Selection(tasks)]
-
-
-def _check_finite(losses: Mapping[str, float], when: str) -> None:
-    if not all(map(math.isfinite, losses.values())):
+def _check_finite(losses: Mapping[str, float], tasks: set[str], when: str) -> None:
+    # What happens to a task whose choice is final changes nothing: alone it had ended by now.
+    if not all(math.isfinite(losses[task]) for task in tasks):
         raise DivergedError(f"a loss was not finite {when}: {losses}")
 
 
@@ -220,9 +303,9 @@ def _report(
                 for task in selection.tasks:
                     chosen["val"][task], chosen["test"][task] = val[task], test[task]
                     epochs[task] = epoch
-    report: dict[str, Any] = {"epochs": epochs, "scores": {}}
+    report: dict[str, Any] = {"epochs": epochs, "scores": {}, "task_scores": {}}
     for split, of_tasks in chosen.items():
         report[split] = {task: of_tasks[task] for task in step.objectives}
         scores = task_scores(step.objectives, report[split], constants[split])
-        report["scores"][split] = primary_score(scores)
+        report["scores"][split], report["task_scores"][split] = primary_score(scores), scores
     return report

@@ -3,84 +3,220 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
+from bench import settings
+from bench.fitting import (
+    check_class_weights,
+    check_parts,
+    check_sizes,
+    check_together,
+    unknown,
+    unknown_names,
+)
 from bench.optimization import OPTIMIZERS, SCHEDULES
 from mtmm.data import DATASETS
-from mtmm.model import resolve_model
+from mtmm.data.base import Dataset
+from mtmm.model import model_settings, part_names, resolve_model
 from mtmm.registry import resolve, resolve_settings, settings_in
-from mtmm.settings import Problem, Range, found, listed, nearest
-from mtmm.sharing import SHARINGS
+from mtmm.settings import (
+    Component,
+    Problem,
+    found,
+    listed,
+    settings_of,
+)
+from mtmm.sizes import model_size
 from mtmm.spec import Description
 from mtmm.weighting import WEIGHTINGS
 
-KEYS = ("dataset", "modalities", "tasks", "model", "weighting", "train")
+KEYS = ("dataset", "modalities", "tasks", "model", "weighting", "train", "numerics")
 """The parts of a variant: what a suite's base may hold and a sweep may vary."""
 
-Positive = Annotated[int, Range(low=1)]
+TRAIN_PARTS: Mapping[str, tuple[Mapping[str, Component], str]] = {
+    "optimizer": (OPTIMIZERS, "adamw"),
+    "schedule": (SCHEDULES, "constant"),
+}
+"""The components of `train:`, each with its default."""
+
+WEIGHTING = "equal"
+"""The default weighting."""
+
+Config = dict[str, Any]
+Resolved = tuple[Config, tuple[Problem, ...]]
 
 
-def train_settings(
-    *, epochs: Positive = 5, batch_size: Positive = 128, threads: Positive = 1
-) -> None:
-    """The settings of `train:` besides `optimizer` and `schedule`; `threads` are CPU threads."""
+def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with every component named that has a default: its settings can be set then."""
+    model, train = raw.get("model", {}), raw.get("train", {})
+    filled = {"weighting": WEIGHTING, **raw}
+    if isinstance(train, dict):
+        parts = {key: default for key, (_, default) in TRAIN_PARTS.items()}
+        filled["train"] = {**parts, **train}
+    if isinstance(model, dict) and "name" not in model:
+        defaults = settings_of(model_settings)
+        named = {key: defaults[key].default for key in ("fusion", "sharing")}
+        filled["model"] = {**named, **model}
+    return filled
 
 
-def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    """The configuration with every default filled in; mistakes go to `problems`."""
-    before = len(problems)
-    dataset = resolve("dataset", DATASETS, raw.get("dataset"), ("dataset",), problems)
-    whole = None if len(problems) > before else _describe(dataset, problems)
-    train = _resolve_train(raw, problems)
-    if whole is None:
-        return {}
-    modalities = _subset(raw, "modalities", [m.name for m in whole.modalities], problems)
-    tasks = _subset(raw, "tasks", [t.name for t in whole.tasks], problems)
-    description = whole.select(modalities, tasks)
-    config = {
-        "dataset": dataset,
-        "modalities": modalities,
-        "tasks": tasks,
-        "model": _resolve_model(raw, description, whole, problems),
-        "weighting": _resolve_weighting(raw.get("weighting", "equal"), len(tasks), problems),
-        "train": train,
-    }
-    if len(problems) == before:
-        _check_together(config, problems)
-    return config
+class Resolver:
+    """Resolves variants; parts that were resolved before, alike in many variants, are looked up."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], Resolved] = {}
+        self._texts: dict[int, tuple[object, str]] = {}
+        self._sizes: dict[int, int] = {}
+
+    def resolve(self, raw: Mapping[str, Any], problems: list[Problem]) -> Config:
+        """The configuration with every default filled in; mistakes go to `problems`.
+
+        Configurations share their parts: none of them may be changed.
+        """
+        before = len(problems)
+        dataset = self._dataset(raw.get("dataset"), problems)
+        whole = None if len(problems) > before else describe(dataset, problems)
+        if whole is None:
+            self._train(raw.get("train", {}), None, (), problems)
+            return {}
+        modalities = _subset(raw, "modalities", [m.name for m in whole.modalities], problems)
+        tasks = _subset(raw, "tasks", [t.name for t in whole.tasks], problems)
+        description = whole.select(modalities, tasks)
+        model = self._model(raw.get("model", {}), description, whole, problems)
+        # The parts of a model of one's own are known once it is built.
+        parts = None if "name" in model else part_names(whole)
+        config: Config = {
+            "dataset": dataset,
+            "modalities": modalities,
+            "tasks": tasks,
+            "model": model,
+            "weighting": self._weighting(raw.get("weighting", WEIGHTING), len(tasks), problems),
+            "train": self._train(raw.get("train", {}), whole, parts, problems),
+            "numerics": self._numerics(raw.get("numerics", {}), problems),
+        }
+        if len(problems) == before:
+            config["train"] = _of_subset(config["train"], parts is None, description)
+            check_together(config, problems)
+        return config
+
+    def parameters(self, config: Config) -> int | None:
+        """The number of parameters of a variant resolved here, at most.
+
+        None for a model of one's own, which is known once it is built.
+        """
+        model = config["model"]
+        if "name" in model:
+            return None
+        # Alike models are the same object, and stay as long as this resolver does.
+        if id(model) not in self._sizes:
+            self._sizes[id(model)] = model_size(model, description_of(config))
+        return self._sizes[id(model)]
+
+    def _text(self, raw: object) -> str:
+        """The value as text; that of a part which many variants share is made once."""
+        held = self._texts.get(id(raw))
+        if held is None or held[0] is not raw:
+            held = self._texts[id(raw)] = (raw, _text(raw))
+        return held[1]
+
+    def _look_up(
+        self,
+        key: tuple[Any, ...],
+        problems: list[Problem],
+        make: Callable[[list[Problem]], Config],
+    ) -> Config:
+        known = self._known.get(key)
+        if known is None:
+            met: list[Problem] = []
+            value = make(met)
+            known = self._known[key] = (value, tuple(met))
+        problems += known[1]
+        return known[0]
+
+    def _dataset(self, raw: object, problems: list[Problem]) -> Config:
+        def make(met: list[Problem]) -> Config:
+            return resolve("dataset", DATASETS, raw, ("dataset",), met)
+
+        return self._look_up(("dataset", self._text(raw)), problems, make)
+
+    def _model(
+        self, raw: object, description: Description, whole: Description, problems: list[Problem]
+    ) -> Config:
+        def make(met: list[Problem]) -> Config:
+            return _resolve_model(raw, description, whole, met)
+
+        key = ("model", self._text(raw), whole.fingerprint, _names(description))
+        return self._look_up(key, problems, make)
+
+    def _weighting(self, raw: object, num_tasks: int, problems: list[Problem]) -> Config:
+        def make(met: list[Problem]) -> Config:
+            return _resolve_weighting(raw, num_tasks, met)
+
+        return self._look_up(("weighting", self._text(raw), num_tasks), problems, make)
+
+    def _train(
+        self,
+        raw: object,
+        whole: Description | None,
+        parts: Sequence[str] | None,
+        problems: list[Problem],
+    ) -> Config:
+        def make(met: list[Problem]) -> Config:
+            return _resolve_train(raw, whole, parts, met)
+
+        key = ("train", self._text(raw), whole and (whole.fingerprint, _names(whole)), parts)
+        return self._look_up(key, problems, make)
+
+    def _numerics(self, raw: object, problems: list[Problem]) -> Config:
+        def make(met: list[Problem]) -> Config:
+            given = _mapping(raw, "numerics", met)
+            return resolve_settings("numerics", settings.numerics, given, ("numerics",), met)
+
+        return self._look_up(("numerics", self._text(raw)), problems, make)
 
 
-def _check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
-    sharing, weighting = config["model"]["sharing"]["name"], config["weighting"]["name"]
-    if SHARINGS[sharing].independent and weighting != "equal":
-        text = (
-            f"'{weighting}' has nothing to balance in '{sharing}', where no task meets another: "
-            "it would only change each task's rate (use equal)"
-        )
-        problems.append(Problem(("weighting",), text, combination=True))
+def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> Config:
+    """The configuration of one variant alone; see `Resolver.resolve`."""
+    return Resolver().resolve(raw, problems)
 
 
 def description_of(config: Mapping[str, Any]) -> Description:
     """What a resolved variant's data will be."""
-    whole = _describe(config["dataset"], [])
-    assert whole is not None
-    return whole.select(config["modalities"], config["tasks"])
+    dataset = config["dataset"]
+    names = tuple(config["modalities"]), tuple(config["tasks"])
+    return _selected(DATASETS[dataset["name"]], _text(dataset), *names)
 
 
-def _describe(dataset: Mapping[str, Any], problems: list[Problem]) -> Description | None:
+def describe(dataset: Mapping[str, Any], problems: list[Problem]) -> Description | None:
+    """What a resolved data set will be; what is wrong with it goes to `problems`."""
     try:
-        return _described(json.dumps(dataset, sort_keys=True))
+        return _described(DATASETS[dataset["name"]], _text(dataset))
     except ValueError as error:
         problems.append(Problem(("dataset",), str(error)))
         return None
 
 
 @lru_cache(maxsize=256)
-def _described(dataset: str) -> Description:
-    config = json.loads(dataset)
-    return DATASETS[config["name"]].describe(**settings_in(config))
+def _selected(
+    dataset: Dataset, config: str, modalities: tuple[str, ...], tasks: tuple[str, ...]
+) -> Description:
+    return _described(dataset, config).select(modalities, tasks)
+
+
+@lru_cache(maxsize=256)
+def _described(dataset: Dataset, config: str) -> Description:
+    return dataset.describe(**settings_in(json.loads(config)))
+
+
+def _text(raw: object) -> str:
+    return json.dumps(raw, sort_keys=True)
+
+
+def _names(description: Description) -> tuple[str, ...]:
+    modalities = (modality.name for modality in description.modalities)
+    return (*modalities, *(task.name for task in description.tasks))
 
 
 def _subset(
@@ -97,8 +233,7 @@ def _subset(
     for i, name in enumerate(chosen):
         if name not in names:
             kind = "modality" if key == "modalities" else "task"
-            text = f"unknown {kind} {name!r}{nearest(name, names)} (there are: {listed(names)})"
-            problems.append(Problem((key, i), text))
+            problems.append(Problem((key, i), unknown(kind, name, names)))
         elif name in chosen[:i]:
             problems.append(Problem((key, i), f"'{name}' is in this list twice"))
     if len(problems) > before:
@@ -107,33 +242,36 @@ def _subset(
     return [name for name in names if name in chosen]
 
 
-def _mapping(raw: Mapping[str, Any], key: str, problems: list[Problem]) -> dict[str, Any] | None:
-    value = raw.get(key, {})
-    if isinstance(value, dict):
-        return value
-    problems.append(Problem((key,), f"must be a mapping; found {found(value)}"))
-    return None
+def _mapping(raw: object, key: str, problems: list[Problem]) -> dict[str, Any]:
+    if isinstance(raw, dict):
+        return raw
+    problems.append(Problem((key,), f"must be a mapping; found {found(raw)}"))
+    return {}
 
 
 def _resolve_model(
-    raw: Mapping[str, Any], description: Description, whole: Description, problems: list[Problem]
-) -> dict[str, Any]:
+    raw: object, description: Description, whole: Description, problems: list[Problem]
+) -> Config:
+    before = len(problems)
     model = _mapping(raw, "model", problems)
-    if model is None:
+    if len(problems) > before:
         return {}
-    _check_encoder_names(model.get("encoders"), whole, problems)
-    return resolve_model(model, description, ("model",), problems)
-
-
-def _check_encoder_names(encoders: object, whole: Description, problems: list[Problem]) -> None:
+    resolved = resolve_model(model, description, ("model",), problems)
+    if "name" in model:
+        return resolved
     names = [modality.name for modality in whole.modalities]
+    encoders = model.get("encoders")
     for name in encoders if isinstance(encoders, dict) else ():
         if name not in names:
-            text = f"unknown modality '{name}'{nearest(name, names)} (there are: {listed(names)})"
-            problems.append(Problem(("model", "encoders", name), text))
+            place = ("model", "encoders", name)
+            problems.append(Problem(place, unknown("modality", name, names)))
+    check_parts(resolved, whole, problems)
+    if len(problems) == before:
+        check_sizes(resolved, description, problems)
+    return resolved
 
 
-def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> dict[str, Any]:
+def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> Config:
     before = len(problems)
     weighting = resolve("weighting", WEIGHTINGS, raw, ("weighting",), problems)
     if len(problems) == before:
@@ -144,15 +282,42 @@ def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> 
     return weighting
 
 
-def _resolve_train(raw: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    settings = _mapping(raw, "train", problems)
-    if settings is None:
+def _resolve_train(
+    raw: object,
+    whole: Description | None,
+    parts: Sequence[str] | None,
+    problems: list[Problem],
+) -> Config:
+    before = len(problems)
+    given = _mapping(raw, "train", problems)
+    if len(problems) > before:
         return {}
-    parts = {"optimizer": (OPTIMIZERS, "adamw"), "schedule": (SCHEDULES, "constant")}
-    simple = {key: value for key, value in settings.items() if key not in parts}
-    resolved = resolve_settings("train", train_settings, simple, ("train",), problems)
-    for kind, (registry, default) in parts.items():
+    simple = {key: value for key, value in given.items() if key not in TRAIN_PARTS}
+    resolved = resolve_settings("train", settings.train, simple, ("train",), problems)
+    for kind, (registry, default) in TRAIN_PARTS.items():
         resolved[kind] = resolve(
-            kind, registry, settings.get(kind, default), ("train", kind), problems
+            kind, registry, given.get(kind, default), ("train", kind), problems
         )
+    if whole is not None and len(problems) == before:
+        problems += unknown_names(settings.train, resolved, ("train",), whole, parts)
+        check_class_weights(resolved["class_weights"], whole, problems)
     return resolved
+
+
+def _of_subset(train: Config, own_model: bool, description: Description) -> Config:
+    """The training settings without what is about modalities and tasks that are not there.
+
+    Variants that differ in such settings only are the same.
+    """
+    tasks = {task.name for task in description.tasks}
+    kept = dict(train)
+    if isinstance(train["class_weights"], dict):
+        weights = {k: v for k, v in train["class_weights"].items() if k in tasks}
+        kept["class_weights"] = weights or None
+    parts = part_names(description)
+    if not own_model and train["freeze"]:
+        kept["freeze"] = sorted({name for name in train["freeze"] if name in parts}) or None
+    if not own_model and train["lr_scale"]:
+        scale = {k: v for k, v in train["lr_scale"].items() if k in parts}
+        kept["lr_scale"] = scale or None
+    return kept

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from mtmm._version import __version__
 
 if TYPE_CHECKING:
+    from mtmm.components import register
     from mtmm.model import build_model
 
-__all__ = ["__version__", "build_model"]
+__all__ = ["__version__", "build_model", "register"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from mtmm.model import build_model
 
         return build_model
+    if name == "register":
+        from mtmm.components import register
+
+        return register
     raise AttributeError(f"module 'mtmm' has no attribute {name!r}")

@@ -16,9 +16,9 @@ from mtmm.paths import Path
 from mtmm.registry import raise_for, resolve, resolve_settings, settings_in
 from mtmm.seeding import seeded
 from mtmm.settings import Path as ConfigPath
-from mtmm.settings import Problem, Range, found, listed, nearest
+from mtmm.settings import Problem, Range, found, listed, nearest, settings_of
 from mtmm.sharing import SHARINGS
-from mtmm.sharing.base import Sharing
+from mtmm.sharing.base import Island, Sharing
 from mtmm.spec import Description, Modality, ModelOutput
 
 
@@ -40,6 +40,63 @@ class PathModel(nn.Module):
         }
         return ModelOutput(outputs=outputs, shared=shared, features=features)
 
+    def islands(self) -> list[Island]:
+        """Tasks that cannot influence each other, each group with the parameters it uses."""
+        heads = dict(zip(self.tasks, self.heads, strict=True))
+        return [
+            Island(tasks, [*shared, *(p for task in tasks for p in heads[task].parameters())])
+            for tasks, shared in self.sharing.islands()
+        ]
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The modules by the part they belong to: `part_names` without the names of groups.
+
+        A part of all paths at once holds the modules of every path.
+        """
+        paths = [module for module in self.sharing.modules() if isinstance(module, Path)]
+        encoders: dict[str, list[nn.Module]] = {}
+        for path in paths:
+            for modality, encoder in zip(path.modalities, path.encoders, strict=True):
+                encoders.setdefault(modality.name, []).append(encoder)
+        grouped: dict[str, list[nn.Module]] = {
+            **{f"encoders.{name}": modules for name, modules in encoders.items()},
+            "fusion": [path.fusion for path in paths],
+            "sharing": _outside_paths(self.sharing),
+        }
+        heads = zip(self.tasks, self.heads, strict=True)
+        return {
+            **{name: nn.ModuleList(modules) for name, modules in grouped.items()},
+            **{f"heads.{task}": head for task, head in heads},
+        }
+
+
+def part_names(description: Description) -> tuple[str, ...]:
+    """Every name that `train.freeze` and `train.lr_scale` know of a model put together from parts.
+
+    `encoders` and `heads` stand for all names under them; `sharing` is what a sharing has beside
+    its paths.
+    """
+    encoders = (f"encoders.{modality.name}" for modality in description.modalities)
+    heads = (f"heads.{task.name}" for task in description.tasks)
+    return ("encoders", *encoders, "fusion", "sharing", "heads", *heads)
+
+
+def _outside_paths(module: nn.Module) -> list[nn.Module]:
+    """What a module holds beside paths: submodules without one, and parameters of its own."""
+    if isinstance(module, Path):
+        return []
+    if not any(isinstance(inner, Path) for inner in module.modules()):
+        return [module]
+    own = list(module.parameters(recurse=False))
+    inside = [part for child in module.children() for part in _outside_paths(child)]
+    return [nn.ParameterList(own), *inside] if own else inside
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {}
+"""Whole models by name, each made by `(bundle, **settings)`: users register theirs."""
+
+_PARTS = ("encoders", "fusion", "sharing", "width")
+
 
 def model_settings(
     *,
@@ -56,11 +113,19 @@ def resolve_model(
     path: ConfigPath,
     problems: list[Problem],
 ) -> dict[str, Any]:
-    """The model configuration with every default filled in; mistakes go to `problems`."""
-    known = ("encoders", "fusion", "sharing", "width")
+    """The model configuration with every default filled in; mistakes go to `problems`.
+
+    With `name` it is a whole model of `MODELS`, else one put together from parts.
+    """
+    for task in description.tasks:
+        if task.kind not in HEADS:
+            text = f"no head for task '{task.name}' of kind '{task.kind}'"
+            problems.append(Problem(path, f"{text} (there are: {listed(HEADS)})"))
+    if "name" in config:
+        return _resolve_whole(config, path, problems)
     for key in config:
-        if key not in known:
-            text = f"unknown key '{key}' of model{nearest(key, known)} (it has: {listed(known)})"
+        if key not in _PARTS:
+            text = f"unknown key '{key}' of model{nearest(key, _PARTS)} (it has: {listed(_PARTS)})"
             problems.append(Problem((*path, key), text))
     width = {"width": config["width"]} if "width" in config else {}
     before = len(problems)
@@ -86,20 +151,44 @@ def resolve_model(
                 [modality.name for modality in description.modalities], settings_in(fusion)
             )
         except ValueError as error:
-            problems.append(Problem((*path, "fusion"), str(error), combination=True))
+            text = f"fusion '{fusion['name']}': {error}"
+            problems.append(Problem((*path, "fusion"), text, combination=True))
     return resolved
+
+
+def _resolve_whole(
+    config: Mapping[str, Any], path: ConfigPath, problems: list[Problem]
+) -> dict[str, Any]:
+    name = config["name"]
+    if isinstance(name, str) and name not in MODELS:
+        text = f"unknown model '{name}'{nearest(name, MODELS)} (there are: {listed(MODELS)})"
+        problems.append(Problem((*path, "name"), f"{text}; --plugin FILE brings your own"))
+        return {}
+    if not isinstance(name, str):
+        return resolve("model", MODELS, {"name": name}, path, problems)
+    declared = settings_of(MODELS[name])
+    strange = [key for key in _PARTS if key in config and key not in declared]
+    for key in strange:
+        text = f"'{key}' is for models put together from parts; model '{name}' is whole"
+        problems.append(Problem((*path, key), text))
+    value = {key: item for key, item in config.items() if key not in strange}
+    return resolve("model", MODELS, value, path, problems)
 
 
 def build_model(config: Mapping[str, Any], description: Description, *, seed: int = 0) -> nn.Module:
     """The network a `model:` configuration stands for, on the CPU.
 
-    `description` is that of the data, or a `DataBundle`. Each part is initialised from the seed,
-    its place and the tasks that use it, so that a path of `separate` starts as the task alone
-    would. Raises ConfigError with everything that is wrong with `config`.
+    `description` is that of the data, or a `DataBundle`, which is what whole models are made
+    from. Each part is initialised from the seed, its place and the tasks that use it, so that a
+    path of `separate` starts as the task alone would. Raises ConfigError with everything that is
+    wrong with `config`.
     """
     problems: list[Problem] = []
     resolved = resolve_model(config, description, (), problems)
     raise_for(problems)
+    if "name" in resolved:
+        with seeded(seed, "model"):
+            return MODELS[resolved["name"]](description, **settings_in(resolved))
     modalities = description.modalities
     tasks = tuple(task.name for task in description.tasks)
 

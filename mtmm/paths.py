@@ -40,6 +40,6 @@ def visible(x: Tensor, modality: Modality, present: Tensor) -> tuple[Tensor, Ten
     """
     there = present.reshape(-1, *([1] * (x.dim() - 1)))
     if modality.kind != "text":
-        return torch.where(there, x, 0.0), None
+        return torch.where(there, x, 0), None  # an int: tokens of one's own kind stay whole
     x = torch.where(there, x, modality.pad_id)
     return x, x != modality.pad_id

@@ -12,10 +12,10 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 Component = Callable[..., Any]
 Path = tuple[str | int, ...]
@@ -64,7 +64,25 @@ class Range:
             (self.high, "at most"),
             (self.below, "below"),
         ]
-        return " and ".join(f"{word} {end:g}" for end, word in bounds if math.isfinite(end))
+        return " and ".join(f"{word} {_number(end)}" for end, word in bounds if math.isfinite(end))
+
+
+@dataclass(frozen=True, slots=True)
+class NameOf:
+    """Says that a word names something of the data or the model: `Annotated[str, NameOf("task")]`.
+
+    Which names there are is known only beside the data; `names_in` finds the words to look at.
+    """
+
+    kind: Literal["modality", "task", "part"]
+
+    def __str__(self) -> str:
+        return f"naming a {self.kind}"
+
+
+ModalityName = Annotated[str, NameOf("modality")]
+TaskName = Annotated[str, NameOf("task")]
+PartName = Annotated[str, NameOf("part")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +112,12 @@ def settings_of(component: Component) -> Mapping[str, Setting]:
             )
         settings[parameter.name] = Setting(parameter.name, hints[parameter.name], parameter.default)
     return settings
+
+
+def first_sentence(component: Component) -> str:
+    """What a component's docstring says first: its first paragraph, on one line."""
+    text = inspect.unwrap(component).__doc__ or ""
+    return " ".join(text.strip().split("\n\n")[0].split())
 
 
 def dotted(path: Path) -> str:
@@ -131,11 +155,39 @@ def check(annotation: Any, value: Any) -> tuple[Any, str | None]:
         return value, None if allowed else _wrong(annotation, value)
     if origin is list:
         return _check_list(arguments[0], value)
+    if origin is dict:
+        return _check_mapping(arguments[1], value)
     if annotation is float and type(value) is int:
         return _check_finite(annotation, value)
     if type(value) is not annotation:
         return value, _wrong(annotation, value)
     return _check_finite(annotation, value) if annotation is float else (value, None)
+
+
+def names_in(annotation: Any, value: Any) -> Iterator[tuple[str, Path, str]]:
+    """Every word of `value` that the annotation says is a name: its kind, place and itself."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        for mark in arguments[1:]:
+            if isinstance(mark, NameOf) and isinstance(value, str):
+                yield mark.kind, (), value
+    for part, key, inside in _inside(origin, arguments, value):
+        for kind, path, name in names_in(part, inside):
+            yield kind, (*key, *path), name
+
+
+def _inside(origin: Any, arguments: tuple[Any, ...], value: Any) -> Iterator[tuple[Any, Path, Any]]:
+    """The parts of a composed annotation, each with the place and the value it speaks of."""
+    if origin is typing.Annotated:
+        yield arguments[0], (), value
+    elif origin in (Union, types.UnionType):
+        yield from ((argument, (), value) for argument in arguments)
+    elif origin is list and isinstance(value, list):
+        yield from ((arguments[0], (i,), item) for i, item in enumerate(value))
+    elif origin is dict and isinstance(value, dict):
+        for key, item in value.items():
+            yield arguments[0], (key,), key
+            yield arguments[1], (key,), item
 
 
 def describe_type(annotation: Any) -> str:
@@ -146,9 +198,12 @@ def describe_type(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(describe_type(a) for a in arguments)
     if origin is Literal:
-        return "one of " + listed(str(a) for a in arguments)
+        choices = listed(str(a) for a in arguments)
+        return f"one of {choices}" if len(arguments) > 1 else f"the word {choices}"
     if origin is list:
         return f"a list of ({describe_type(arguments[0])})"
+    if origin is dict:
+        return f"a mapping of names to ({describe_type(arguments[1])})"
     words = {
         float: "a number",
         int: "a whole number",
@@ -177,6 +232,10 @@ def found(value: object) -> str:
     return kinds.get(type(value), "") + text
 
 
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
 def _wrong(annotation: Any, value: object) -> str:
     return f"must be {describe_type(annotation)}; found {found(value)}"
 
@@ -190,11 +249,12 @@ def _check_finite(annotation: Any, value: float) -> tuple[float, str | None]:
 
 
 def _check_range(annotation: Any, ranges: tuple[Any, ...], value: Any) -> tuple[Any, str | None]:
-    value, problem = check(annotation, value)
-    if problem is None and any(value not in bounds for bounds in ranges):
+    checked, problem = check(annotation, value)
+    ranges = tuple(mark for mark in ranges if isinstance(mark, Range))
+    if problem is None and any(checked not in bounds for bounds in ranges):
         text = f"{describe_type(annotation)} {' and '.join(str(bounds) for bounds in ranges)}"
         problem = f"must be {text}; found {found(value)}"
-    return value, problem
+    return checked, problem
 
 
 def _check_union(annotation: Any, arguments: tuple[Any, ...], value: Any) -> tuple[Any, str | None]:
@@ -217,3 +277,13 @@ def _check_list(annotation: Any, value: Any) -> tuple[Any, str | None]:
     if wrong is not None:
         return value, f"item {wrong[0]} {wrong[1]}"
     return [item for item, _ in checked], None
+
+
+def _check_mapping(annotation: Any, value: Any) -> tuple[Any, str | None]:
+    if type(value) is not dict:
+        return value, _wrong(dict[str, annotation], value)
+    checked = {key: check(annotation, item) for key, item in value.items()}
+    for key, (_, problem) in checked.items():
+        if problem is not None:
+            return value, f"item '{key}' {problem}"
+    return {key: item for key, (item, _) in checked.items()}, None

@@ -12,8 +12,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-ModalityKind = Literal["image", "text", "audio", "vector"]
-TaskKind = Literal["classification"]
+ModalityKind = str
+"""`image`, `text`, `audio`, `vector`, or any word that an encoder lists among its `kinds`."""
+
+TaskKind = str
+"""`classification`, or any word that a head is registered for."""
+
+Space = Literal["theta", "z", "last"]
+"""A gradient space; see `SharedSpace`."""
 
 IGNORED = -1
 """Target value of a sample that has no label for a classification task."""
@@ -24,8 +30,8 @@ class Modality:
     """One input of a sample: its name, kind and shape.
 
     `shape` is that of one sample: (C, H, W) of an image, (S,) of a text given as token ids,
-    (D,) of a vector. `vocabulary` is the number of token ids of a text; `pad_id` is the id that
-    fills a short text up to S.
+    (D,) of a vector; of a kind of your own, what its encoders expect. `vocabulary` is the number
+    of token ids of a text; `pad_id` is the id that fills a short text up to S.
     """
 
     name: str
@@ -37,20 +43,20 @@ class Modality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One thing to predict: its name, kind and number of classes."""
+    """One thing to predict: its name, kind and number of classes (0: the kind has none)."""
 
     name: str
     kind: TaskKind
-    classes: int
+    classes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """B samples: inputs and targets, and which of them exist.
 
-    `inputs[modality]` is `[B, *shape]`; `targets[task]` is `[B]` (classification);
-    `present[modality]` and `labelled[task]` are boolean `[B]`. The content of an absent input or
-    of a missing target is never looked at.
+    `inputs[modality]` is `[B, *shape]`; `targets[task]` is `[B]` (classification), or what the
+    objective of the task's kind expects; `present[modality]` and `labelled[task]` are boolean
+    `[B]`. The content of an absent input or of a missing target is never looked at.
     """
 
     inputs: Mapping[str, Tensor]

@@ -6,7 +6,6 @@ import ast
 import inspect
 import subprocess
 import sys
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
 from mtmm.settings import Component, settings_of
 from mtmm.sharing import SHARINGS
-from mtmm.spec import TaskKind
 from mtmm.weighting import WEIGHTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -131,7 +129,3 @@ def test_registries_are_sorted_and_document_their_components(folder: str) -> Non
     for component in registry.values():
         assert inspect.unwrap(component).__doc__
         settings_of(component)  # every setting has an annotation and a default
-
-
-def test_every_kind_of_task_has_a_head() -> None:
-    assert set(HEADS) == set(typing.get_args(TaskKind))

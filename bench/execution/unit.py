@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,12 +13,15 @@ from typing import Any
 import torch
 
 from bench.cell import TimingArm, TimingBlock, TrainCell
+from bench.plugins import load_again
 from bench.timing.block import Arm, ArmSamples, run_block, summarise
 from bench.timing.clock import clock_for
 from bench.timing.sampler import Workload, rules_for
 from bench.timing.workload import WORKLOADS, first_batch, measure_cost
 from bench.training import DivergedError, threads, train
+from mtmm.components import Registration
 from mtmm.data import DATASETS
+from mtmm.data.base import Dataset
 from mtmm.registry import settings_in
 from mtmm.spec import DataBundle
 
@@ -52,8 +55,14 @@ def run_cell(cell: TrainCell, device: torch.device) -> Record:
     }
 
 
-def time_block(block: TimingBlock, device_text: str) -> list[Record]:
-    """Time a block; one record for each of its arms, in order."""
+def time_block(
+    block: TimingBlock, device_text: str, own: Sequence[Registration] = ()
+) -> list[Record]:
+    """Time a block; one record for each of its arms, in order.
+
+    `own` are the components that a new process has to register first; InputError if it cannot.
+    """
+    load_again(own)
     device = torch.device(device_text)
     with threads(torch.get_num_threads()):  # each turn sets its arm's own
         rules = replace(rules_for(device), budget_ms=1e3 * block.budget_s)
@@ -81,15 +90,16 @@ def time_block(block: TimingBlock, device_text: str) -> list[Record]:
 
 def build_data(config: Mapping[str, Any], device: torch.device) -> DataBundle:
     """The data of a resolved variant, on the device."""
-    bundle = _whole_data(json.dumps(config["dataset"], sort_keys=True), str(device))
+    dataset = DATASETS[config["dataset"]["name"]]
+    settings = json.dumps(settings_in(config["dataset"]), sort_keys=True)
+    bundle = _whole_data(dataset, settings, str(device))
     return bundle.select(config["modalities"], config["tasks"])
 
 
 @lru_cache(maxsize=1)
-def _whole_data(dataset: str, device: str) -> DataBundle:
+def _whole_data(dataset: Dataset, settings: str, device: str) -> DataBundle:
     # The cells of a suite mostly share their data; one set is kept between them.
-    config = json.loads(dataset)
-    return DATASETS[config["name"]](**settings_in(config)).to(torch.device(device))
+    return dataset(**json.loads(settings)).to(torch.device(device))
 
 
 def _builder(block: TimingBlock, arm: TimingArm, device: torch.device) -> Callable[[], Workload]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import InputError
-from bench.store import Record, Store
+from bench.store import MANIFEST_VERSION, Record, Store
 
 MISSING = {"kind": "", "status": "missing", "reason": "not run yet"}
 
@@ -19,12 +19,14 @@ def load_manifest(folder: str | Path) -> dict[str, Any]:
     """The manifest in a suite's results folder; raises InputError where there is none."""
     path = Path(folder) / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         text = f"{folder}: no results of a suite here ({path.name}: {error.strerror})"
         raise InputError(text) from None
     except ValueError as error:
         raise InputError(f"{path}: not a manifest: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != MANIFEST_VERSION:
+        raise InputError(f"{path}: made by another version: run the suite again")
     return manifest
 
 
@@ -32,9 +34,10 @@ def load_frame(folder: str | Path) -> pd.DataFrame:
     """One row per record of a suite, in the order of its variants and seeds.
 
     Columns: `suite, variant, kind, seed, status, reason`, the resolved configuration as
-    `config.<path>`, `train.*`, `val.<task>.<metric>`, `test.<task>.<metric>`, `val.score`,
-    `test.score`, `params`, and on rows of kind `time` also `time.*`, `samples_per_s`,
-    `peak_mib`, `flops`. What a unit did not produce is missing in its row.
+    `config.<path>`, `train.*`, `val.<task>.<metric>`, `test.<task>.<metric>`,
+    `val.<task>.score`, `test.<task>.score`, `val.score`, `test.score`, `params`, and on rows of
+    kind `time` also `time.*`, `samples_per_s`, `peak_mib`, `flops`. What a unit did not produce
+    is missing in its row.
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
@@ -84,6 +87,7 @@ def _train(record: Record) -> dict[str, Any]:
     for split in ("val", "test"):
         row |= flatten(record[split], split)
         row[f"{split}.score"] = record["scores"][split]
+        row |= {f"{split}.{task}.score": x for task, x in record["task_scores"][split].items()}
     return row
 
 

@@ -124,8 +124,11 @@ def _accuracy_columns(comparison: Comparison) -> list[Column]:
     counts = tuple(f"{n}/{n + failed}" if failed else f"{n}" for n, failed in finished)
     columns = [Column("n", counts)]
     for task, metric in comparison.primary.items():
-        heading = f"{task}\n{metric.replace('_', ' ')} %"
-        columns.append(_with_half_width(table, f"{task}.{metric}", heading, 100, "{:.1f}"))
+        name, heading = f"{task}.{metric}", f"{task}\n{metric.replace('_', ' ')}"
+        if metric in comparison.shares:
+            columns.append(_with_half_width(table, name, f"{heading} %", 100, "{:.1f}"))
+        else:
+            columns.append(_in_its_unit(table, name, heading))
     columns.append(_with_half_width(table, "score", "score\n%", 100, "{:.1f}"))
     columns.append(Column("difference\npoints", _bounded(table, "difference")))
     others = table[table["variant"] != comparison.baseline]
@@ -174,6 +177,15 @@ def _with_half_width(
     for mean, hi in zip(table[name] * scale, table[f"{name}_hi"] * scale, strict=True):
         half = "" if math.isnan(hi) else f" ±{hi - mean:.1f}"
         cells.append(MISSING if math.isnan(mean) else f"{_rounded(mean, pattern)}{half}")
+    return Column(heading, tuple(cells))
+
+
+def _in_its_unit(table: pd.DataFrame, name: str, heading: str) -> Column:
+    """A metric that is no share, with its half width."""
+    cells = []
+    for mean, hi in zip(table[name], table[f"{name}_hi"], strict=True):
+        half = "" if math.isnan(hi) else f" ±{_three_digits(hi - mean)}"
+        cells.append(MISSING if math.isnan(mean) else f"{_three_digits(mean)}{half}")
     return Column(heading, tuple(cells))
 
 

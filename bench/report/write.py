@@ -12,23 +12,12 @@ from bench.compare import Comparison, compare
 from bench.report.frame import load_frame, load_manifest
 from bench.report.table import to_csv, to_markdown
 from bench.store import write_text
-from mtmm.heads import HEADS
 from mtmm.heads.base import Metric
 
 
 def load_comparison(folder: str | Path) -> Comparison:
     """The comparison of a suite's variants with its baseline."""
     return _compared(load_frame(folder), load_manifest(folder))
-
-
-def directed_metrics() -> dict[str, Metric]:
-    """Every metric of every kind of task, a kind's primary one first."""
-    metrics: dict[str, Metric] = {}
-    for head in HEADS.values():
-        objective = head.objective
-        metrics[objective.primary] = objective.metrics[objective.primary]
-        metrics |= objective.metrics
-    return metrics
 
 
 def write_report(folder: str | Path) -> list[Path]:
@@ -51,7 +40,12 @@ def _compared(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
         frame,
         baseline=manifest["baseline"],
         single_task=manifest["single_task"],
-        metrics=directed_metrics(),
+        metrics={name: Metric(**metric) for name, metric in manifest["metrics"].items()},
+        family=[
+            variant["name"]
+            for variant in manifest["variants"]
+            if variant["compared"] and variant["name"] != manifest["baseline"]
+        ],
     )
 
 

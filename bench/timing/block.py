@@ -230,10 +230,10 @@ def _collect(
 
 def _check_keys(keys: Sequence[str]) -> None:
     if not keys:
-        raise ValueError("arms must hold at least one arm, got none")
+        raise ValueError("arms must hold at least one arm, found none")
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
-        raise ValueError(f"arms must have keys of their own, got more than one of {twice}")
+        raise ValueError(f"arms must have keys of their own, found more than one of {twice}")
 
 
 def summarise(samples: ArmSamples) -> dict[str, float]:

@@ -64,7 +64,7 @@ def steps_marked(marks: int, phases: int) -> int:
     if steps == 0 or rest != 0:
         raise ValueError(
             f"a step of {phases} phases must call mark() {phases + 1} times, "
-            f"got {marks} marks in the chunk"
+            f"found {marks} marks in the chunk"
         )
     return steps
 
@@ -149,4 +149,4 @@ def clock_for(device: torch.device) -> Clock:
         return CpuClock()
     if device.type == "cuda":
         return CudaClock(device)
-    raise ValueError(f"device must be of type cpu or cuda, got {device}")
+    raise ValueError(f"device must be of type cpu or cuda, found {device}")

@@ -29,7 +29,7 @@ def peak_memory_mib(step: Callable[[], None], device: torch.device) -> float:
         step()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) / _MIB
-    raise ValueError(f"device must be of type cpu or cuda, got {device}")
+    raise ValueError(f"device must be of type cpu or cuda, found {device}")
 
 
 def largest_rise(changes: Iterable[int]) -> int:

@@ -63,11 +63,11 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("warmup_window_steps", "chunk_min_steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
         if self.chunk_max_steps < self.chunk_min_steps:
             raise ValueError(
                 f"chunk_max_steps must be at least chunk_min_steps ({self.chunk_min_steps}), "
-                f"got {self.chunk_max_steps}"
+                f"found {self.chunk_max_steps}"
             )
 
 
@@ -88,7 +88,7 @@ def rules_for(device: torch.device) -> Rules:
         return CPU_RULES
     if device.type == "cuda":
         return CUDA_RULES
-    raise ValueError(f"device must be of type cpu or cuda, got {device}")
+    raise ValueError(f"device must be of type cpu or cuda, found {device}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

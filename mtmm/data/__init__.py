@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mtmm.data import glyphs
 from mtmm.data.base import Dataset
 
-DATASETS: Mapping[str, Dataset] = {
+DATASETS: dict[str, Dataset] = {
     "glyphs": Dataset(glyphs.build, glyphs.describe),
 }

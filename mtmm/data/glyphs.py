@@ -13,6 +13,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import PIL
@@ -24,11 +25,15 @@ from torch import Tensor
 from mtmm import source
 from mtmm.data import glyph_faces
 from mtmm.data.cache import cached, file_hash
+from mtmm.settings import Range
 from mtmm.spec import Batch, DataBundle, Description, Modality, Task
 
 PAD_ID = 0
 UNKNOWN_ID = 1
 SMALLEST_LIMIT = 20
+Share = Annotated[float, Range(low=0, below=1)]
+Limit = Annotated[int, Range(low=SMALLEST_LIMIT)]
+Seed = Annotated[int, Range(low=0, below=2**32)]
 TRAIN_SHARE = 0.70
 VAL_SHARE = 0.15
 
@@ -49,12 +54,14 @@ class _Plan:
     description: Description
 
 
-def describe(*, word_dropout: float = 0.0, limit: int | None = None, seed: int = 0) -> Description:
+def describe(
+    *, word_dropout: Share = 0.0, limit: Limit | None = None, seed: Seed = 0
+) -> Description:
     """The description of what `build` makes of the same settings; no image is drawn."""
     return _plan(word_dropout, limit, seed).description
 
 
-def build(*, word_dropout: float = 0.0, limit: int | None = None, seed: int = 0) -> DataBundle:
+def build(*, word_dropout: Share = 0.0, limit: Limit | None = None, seed: Seed = 0) -> DataBundle:
     """The data set: `image` float32 `[B, 1, 28, 28]` in 0..1, `text` int64 `[B, S]`, five tasks.
 
     The splits share no character. The vocabulary is the words of the train split's names; other
@@ -111,7 +118,7 @@ def split_rows(*, limit: int | None = None, seed: int = 0) -> dict[str, NDArray[
 
 def _plan(word_dropout: float, limit: int | None, seed: int) -> _Plan:
     if not 0 <= word_dropout < 1:
-        raise ValueError(f"word_dropout must be in [0, 1), got {word_dropout}")
+        raise ValueError(f"word_dropout must be in [0, 1); found {word_dropout}")
     table = glyph_faces.items()
     rows = split_rows(limit=limit, seed=seed)
     train_words = {word for row in rows["train"] for word in table.names[row].split()}
@@ -143,11 +150,11 @@ def _plan(word_dropout: float, limit: int | None, seed: int) -> _Plan:
 def _validate(limit: int | None, seed: int, items: int) -> None:
     if limit is not None and not SMALLEST_LIMIT <= limit <= items:
         raise ValueError(
-            f"limit must be None or between {SMALLEST_LIMIT} and the number of items, {items}, "
-            f"got {limit}"
+            f"limit must be at least {SMALLEST_LIMIT} and at most the number of items, {items}; "
+            f"found {limit}"
         )
     if not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be in [0, 2**32), got {seed}")
+        raise ValueError(f"seed must be in [0, 2**32); found {seed}")
 
 
 def _random(seed: int, stream: int) -> np.random.RandomState:

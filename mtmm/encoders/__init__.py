@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mtmm.encoders.article_cnn import ArticleCNN
 from mtmm.encoders.base import Encoder
 from mtmm.encoders.lenet import LeNet
 from mtmm.encoders.lstm import LSTM
 from mtmm.encoders.resnet18 import ResNet18
 
-ENCODERS: Mapping[str, type[Encoder]] = {
+ENCODERS: dict[str, type[Encoder]] = {
     "article_cnn": ArticleCNN,
     "lenet": LeNet,
     "lstm": LSTM,

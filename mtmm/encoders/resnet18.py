@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import nn
-from torchvision.models import ResNet, resnet18
 
 from mtmm.encoders.base import Encoder, Plain
 from mtmm.spec import Modality
+
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 Stem = Literal["imagenet", "small"]
 
@@ -24,6 +26,9 @@ class ResNet18(Encoder):
     map_stage = "layer4"
 
     def __init__(self, modality: Modality, width: int, *, stem: Stem = "small") -> None:
+        # Here, as it takes more than a second: a plan that has no ResNet does without.
+        from torchvision.models import resnet18
+
         net = resnet18(weights=None)
         channels, height, rows = modality.shape
         scale, first = _stem(stem, channels, net)

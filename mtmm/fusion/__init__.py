@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mtmm.fusion.base import Fusion
 from mtmm.fusion.concat import Concat
 from mtmm.fusion.gated import Gated
 from mtmm.fusion.none import NoFusion
 from mtmm.fusion.sum import Sum
 
-FUSIONS: Mapping[str, type[Fusion]] = {
+FUSIONS: dict[str, type[Fusion]] = {
     "concat": Concat,
     "gated": Gated,
     "none": NoFusion,

@@ -27,11 +27,13 @@ class Fusion(nn.Module):
 
     @classmethod
     def check(cls, modalities: Sequence[str], settings: Mapping[str, Any]) -> None:
-        """Raise ValueError where the definition does not allow these modalities or settings."""
+        """Raise ValueError where the definition does not allow these modalities or settings.
+
+        The message need not say which fusion: who calls puts its name in front.
+        """
         if cls.max_modalities is not None and len(modalities) > cls.max_modalities:
-            limit = f"at most {cls.max_modalities} modalities"
-            names = ", ".join(modalities)
-            raise ValueError(f"`{cls.__name__}` fuses {limit}; found {len(modalities)}: {names}")
+            limit = f"fuses at most {cls.max_modalities} modalities"
+            raise ValueError(f"{limit}; found {len(modalities)}: {', '.join(modalities)}")
 
     def forward(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None
@@ -40,9 +42,12 @@ class Fusion(nn.Module):
         raise NotImplementedError
 
     @classmethod
-    def parameter_count(cls, dims: Mapping[str, int], out_dim: int) -> int:
-        """The number of parameters, by formula."""
-        raise NotImplementedError
+    def parameter_count(
+        cls, dims: Mapping[str, int], out_dim: int, *_: Any, **settings: Any
+    ) -> int:
+        """The number of parameters: by formula, or here by building one without memory."""
+        with torch.device("meta"):
+            return sum(p.numel() for p in cls(dims, out_dim, **settings).parameters())
 
     def masked(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtmm.fusion.base import Fusion, linear
+from mtmm.settings import ModalityName
 
 # E[σ(z)²] for z ~ N(0, 1): what the gate leaves of the variance of what it multiplies.
 _GATE_POWER = 0.2933
@@ -24,7 +25,9 @@ class Gated(Fusion):
 
     max_modalities = 2
 
-    def __init__(self, dims: Mapping[str, int], out_dim: int, *, gate: str | None = None) -> None:
+    def __init__(
+        self, dims: Mapping[str, int], out_dim: int, *, gate: ModalityName | None = None
+    ) -> None:
         super().__init__(dims, out_dim)
         self.check(list(dims), {"gate": gate})
         names = list(self.dims)
@@ -38,7 +41,7 @@ class Gated(Fusion):
         """Two modalities, one of which is the gate."""
         super().check(modalities, settings)
         if len(modalities) != 2:
-            raise ValueError(f"`Gated` fuses two modalities; found {len(modalities)}")
+            raise ValueError(f"fuses two modalities; found {len(modalities)}")
         gate = settings.get("gate")
         if gate is not None and gate not in modalities:
             raise ValueError(f"`gate` must be one of {', '.join(modalities)}; found '{gate}'")

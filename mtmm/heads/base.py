@@ -6,15 +6,16 @@ is judged by the same losses and metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
 from mtmm.spec import Features, Task
 
 Sums = Mapping[str, Tensor]
+ClassWeights = Literal["balanced"] | Sequence[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,15 @@ class Objective:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+
+    def weighted(self, weights: ClassWeights, target: Tensor, labelled: Tensor) -> Self:
+        """The same objective with classes weighted in `loss`, and nowhere else.
+
+        `weights` are one number a class, or `balanced` by how often each occurs among these
+        training labels. Raises ValueError where they do not fit the task.
+        """
+        text = f"task '{self.task.name}' of kind '{self.task.kind}' has no classes to weigh"
+        raise ValueError(f"`class_weights` needs tasks with classes; {text}")
 
     def loss(self, output: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
         """The mean loss over the labelled samples (0 if there are none), a scalar."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtmm.heads.base import Head, Metric, Objective, Sums
+from mtmm.heads.base import ClassWeights, Head, Metric, Objective, Sums
 from mtmm.spec import Features, Task
 
 _NO_LABEL = -100  # what torch's cross-entropy ignores by default
@@ -25,10 +29,31 @@ class Classification(Objective):
     }
     primary = "accuracy"
 
+    def __init__(self, task: Task, class_weights: Tensor | None = None) -> None:
+        super().__init__(task)
+        self.class_weights = class_weights
+
+    def weighted(self, weights: ClassWeights, target: Tensor, labelled: Tensor) -> Self:
+        """See `Objective.weighted`; for `balanced` see `balanced_weights`."""
+        if weights == "balanced":
+            made = balanced_weights(target[labelled], self.task.classes)
+        else:
+            _check_weights(weights, self.task)
+            made = torch.tensor(weights, dtype=torch.float32, device=target.device)
+        return type(self)(self.task, made)
+
     def loss(self, output: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-        """Mean cross-entropy in nats over the labelled samples."""
-        target = torch.where(labelled, target, _NO_LABEL)
-        return F.cross_entropy(output, target, reduction="sum") / labelled.sum().clamp(min=1)
+        """Mean cross-entropy in nats over the labelled samples.
+
+        With class weights w it is Σ w_y l / Σ w_y, 0 where that is no number.
+        """
+        known = torch.where(labelled, target, _NO_LABEL)
+        total = F.cross_entropy(output, known, weight=self.class_weights, reduction="sum")
+        if self.class_weights is None:
+            return total / labelled.sum().clamp(min=1)
+        weight = self.class_weights[torch.where(labelled, target, 0)] * labelled
+        mass = weight.sum()
+        return total / torch.where(mass > 0, mass, 1.0)
 
     def sums(self, device: object) -> Sums:
         """Confusion counts `[K, K]` (target, prediction) and the summed loss."""
@@ -63,6 +88,25 @@ class Classification(Objective):
         """The logits of the majority class, the lowest of equals."""
         counts = torch.bincount(target[labelled], minlength=self.task.classes)
         return F.one_hot(counts.argmax(), self.task.classes).float()
+
+
+def balanced_weights(target: Tensor, classes: int) -> Tensor:
+    """Weights `[K]` by which every class that occurs in `target` `[n]` counts the same.
+
+    n / (K' n_k), with n_k samples of class k and K' classes that occur; 0 for the others. Over
+    these samples the weights sum to n.
+    """
+    counts = torch.bincount(target, minlength=classes).double()
+    occurs = counts > 0
+    share = len(target) / (occurs.sum() * counts)
+    return torch.where(occurs, share, 0.0).float()
+
+
+def _check_weights(weights: Sequence[float], task: Task) -> None:
+    fit = len(weights) == task.classes and all(math.isfinite(w) and w >= 0 for w in weights)
+    if not fit or not any(weights):
+        text = f"task '{task.name}' needs {task.classes} finite numbers of at least 0, not all 0"
+        raise ValueError(f"`class_weights` of {text}; found {list(weights)}")
 
 
 class ClassificationHead(Head):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mtmm.sharing.base import Sharing
 from mtmm.sharing.hard import Hard
 from mtmm.sharing.separate import Separate
 
-SHARINGS: Mapping[str, type[Sharing]] = {
+SHARINGS: dict[str, type[Sharing]] = {
     "hard": Hard,
     "separate": Separate,
 }

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from mtmm.paths import Path
-from mtmm.spec import Features, SharedSpace
+from mtmm.spec import Features, SharedSpace, Space
 
-Space = Literal["theta", "z", "last"]
 MakePath = Callable[[Sequence[str]], Path]
+
+
+class Island(NamedTuple):
+    """Tasks that no other task influences, and the parameters that they use."""
+
+    tasks: tuple[str, ...]
+    parameters: list[nn.Parameter]
 
 
 class Sharing(nn.Module):
     """`make_path(users)` builds the path those tasks use; a subclass wires paths to tasks.
 
     `spaces` says which gradient spaces the architecture has. Where `independent` is true no task
-    can influence another, and the epoch is chosen for each task on its own.
+    can influence another: each is an island, chooses its epoch and is clipped on its own.
     """
 
     spaces: ClassVar[frozenset[Space]] = frozenset()
@@ -27,6 +33,20 @@ class Sharing(nn.Module):
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
+
+    @classmethod
+    def path_count(cls, num_tasks: int, **settings: object) -> int:
+        """How many paths it builds at most for that many tasks and these settings."""
+        return num_tasks
+
+    def islands(self) -> list[Island]:
+        """The sharing's parameters by tasks that cannot influence each other; here all together.
+
+        An `independent` sharing overrides it, with an island for each task in their order.
+        """
+        if self.independent:
+            raise NotImplementedError(f"{type(self).__name__} is independent and has no `islands`")
+        return [Island(self.tasks, list(self.parameters()))]
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]

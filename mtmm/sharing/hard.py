@@ -21,6 +21,11 @@ class Hard(Sharing):
         # Once: a walk over the modules costs as much as a small layer.
         self._theta = {"path": tuple(self.path.parameters())}
 
+    @classmethod
+    def path_count(cls, num_tasks: int, **settings: object) -> int:
+        """One."""
+        return 1
+
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[dict[str, Features], SharedSpace]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from mtmm.sharing.base import MakePath, Sharing
+from mtmm.sharing.base import Island, MakePath, Sharing
 from mtmm.spec import Features, SharedSpace
 
 
@@ -18,6 +18,11 @@ class Separate(Sharing):
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__(make_path, tasks)
         self.paths = nn.ModuleList(make_path((task,)) for task in self.tasks)
+
+    def islands(self) -> list[Island]:
+        """See `Sharing.islands`."""
+        paths = zip(self.tasks, self.paths, strict=True)
+        return [Island((task,), list(path.parameters())) for task, path in paths]
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]

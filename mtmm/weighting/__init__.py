@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from mtmm.weighting.base import Weighting
 from mtmm.weighting.equal import Equal
 from mtmm.weighting.static import Static
 from mtmm.weighting.uncertainty import Uncertainty
 
-WEIGHTINGS: Mapping[str, type[Weighting]] = {
+WEIGHTINGS: dict[str, type[Weighting]] = {
     "equal": Equal,
     "static": Static,
     "uncertainty": Uncertainty,

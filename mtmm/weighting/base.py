@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
+
+from mtmm.spec import Space
 
 State = Mapping[str, Tensor]
 
@@ -17,9 +19,12 @@ class Weighting:
     The state is a dict of tensors that belongs to the training run, not to this object. `learned`
     names the tensors of the state that an optimizer moves; their gradients come in closed form
     from `parameter_gradients`, in a parameter group of their own with rate `learning_rate` and no
-    weight decay.
+    weight decay. `needs` says what a step takes besides the state; `spaces` are the gradient
+    spaces that Gramian or Jacobian may be of (none for a method that needs losses only).
     """
 
+    needs: ClassVar[Literal["losses", "gramian", "jacobian"]] = "losses"
+    spaces: ClassVar[frozenset[Space]] = frozenset()
     learned: ClassVar[tuple[str, ...]] = ()
     learning_rate: float = 0.0
 

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.cell import TimingArm, TimingBlock, TrainCell, identity, timed_part
+from bench.cell import (
+    TimingArm,
+    TimingBlock,
+    TrainCell,
+    components_of,
+    identity,
+    timed_part,
+)
 from bench.document import parse
 from bench.planning import make_plan
 from bench.suite import build_suite
@@ -28,7 +39,8 @@ def changed(config: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     for part in path[:-1]:
         inner = inner[part]
     old = inner[path[-1]]
-    inner[path[-1]] = old[:1] if isinstance(old, list) else 0.123
+    # Of the data set the identity asks a description: what its settings become has to be valid.
+    inner[path[-1]] = old[:1] if isinstance(old, list) else old + 1 if type(old) is int else 0.123
     return other
 
 
@@ -58,6 +70,63 @@ def test_order_comments_and_written_defaults_are_not() -> None:
     assert one.id == two.id
 
 
+SPELLED: dict[str, Any] = {
+    "dataset": {"word_dropout": 0.0, "limit": None, "seed": 0},
+    "model": {"fusion": {"name": "concat"}, "sharing": "hard", "width": 64},
+    "weighting": {"name": "equal"},
+    "train": {
+        "epochs": 5,
+        "max_steps": None,
+        "warmup": 0,
+        "freeze": None,
+        "optimizer": {"name": "adamw", "lr": 0.001},
+        "schedule": "constant",
+    },
+    "numerics": {"memory_format": "channels_last"},
+    "timing": "off",
+    "seeds": [0],
+    "max_params": 1e9,
+    "question": "Why?",
+    "modalities": ["text", "image"],
+}
+
+
+@given(st.sets(st.sampled_from([*leaves(SPELLED)])), st.randoms(use_true_random=False))
+def test_identity_is_stable_under_key_order_comments_and_written_out_defaults(
+    written: set[tuple[str, ...]], chance: random.Random
+) -> None:
+    value: dict[str, Any] = {
+        "name": "a",
+        "dataset": {"name": "glyphs"},
+        "model": {"encoders": {"image": "lenet", "text": "lstm"}},
+    }
+    for path in written:
+        place, default = value, SPELLED
+        for part in path[:-1]:
+            place, default = place.setdefault(part, {}), default[part]
+        # What stands in a component needs the component's name.
+        place |= {key: item for key, item in default.items() if key in (path[-1], "name")}
+    text = yaml.safe_dump(shuffled(value, chance), sort_keys=False)
+    text = "".join(f"{line}  # a comment\n" for line in text.splitlines())
+    assert only_cell(text).id == only_cell(PLAIN).id
+
+
+PLAIN = "{name: b, dataset: glyphs, encoders: {image: lenet, text: lstm}}"
+
+
+def only_cell(text: str) -> TrainCell:
+    ((_, cell),) = make_plan(build_suite(parse(text, "f"))).cells("cpu").items()
+    return cell
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    if not isinstance(value, dict):
+        return value
+    keys = list(value)
+    chance.shuffle(keys)
+    return {key: shuffled(value[key], chance) for key in keys}
+
+
 def test_identity_ignores_key_order_and_refuses_nan() -> None:
     assert identity({"a": 1, "b": {"c": 2, "d": 3}}) == identity({"b": {"d": 3, "c": 2}, "a": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -76,6 +145,52 @@ def test_a_new_arm_makes_a_new_block(config: dict[str, Any]) -> None:
     assert both.id == turned.id
 
 
-def test_epochs_and_schedule_do_not_change_what_is_timed(config: dict[str, Any]) -> None:
-    longer = {**config, "train": {**config["train"], "epochs": 99, "schedule": {"name": "cosine"}}}
-    assert TimingArm(timed_part(config)).id == TimingArm(timed_part(longer)).id
+UNTIMED = {
+    "epochs": 99,
+    "max_steps": 7,
+    "schedule": {"name": "cosine", "final": 0.5},
+    "warmup": 0.5,
+    "patience": 3,
+    "batch_size": 7,  # a block has its own
+}
+TIMED = {
+    "optimizer": {"name": "sgd"},
+    "clip_norm": 1.0,
+    "class_weights": "balanced",
+    "freeze": ["encoders"],
+    "lr_scale": {"encoders": 0.1},
+    "threads": 2,
+}
+
+
+def arm(config: dict[str, Any], **train: Any) -> str:
+    return TimingArm(timed_part({**config, "train": {**config["train"], **train}})).id
+
+
+def test_every_setting_of_training_is_timed_or_is_not(config: dict[str, Any]) -> None:
+    assert set(config["train"]) == set(TIMED) | set(UNTIMED)
+    assert {arm(config, **{key: value}) for key, value in UNTIMED.items()} == {arm(config)}
+    ids = {arm(config, **{key: value}) for key, value in TIMED.items()}
+    assert len(ids | {arm(config)}) == len(TIMED) + 1
+
+
+def test_numerics_are_timed(config: dict[str, Any]) -> None:
+    assert arm({**config, "numerics": {"memory_format": "contiguous"}}) != arm(config)
+
+
+def test_the_source_is_that_of_everything_a_variant_is_made_of(config: dict[str, Any]) -> None:
+    assert components_of(config) == [
+        ("dataset", "glyphs"),
+        ("encoder", "lenet"),
+        ("encoder", "lstm"),
+        ("fusion", "concat"),
+        ("sharing", "hard"),
+        ("weighting", "equal"),
+        ("head", "classification"),
+    ]
+    one = {**config, "modalities": ["text"], "model": {"name": "mine", "sharing": 3}}
+    assert components_of(one)[1:] == [
+        ("model", "mine"),
+        ("weighting", "equal"),
+        ("head", "classification"),
+    ]

@@ -61,15 +61,15 @@ def test_list_shows_components_with_their_settings(capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     for name in ("glyphs", "lenet", "gated", "separate", "uncertainty", "adamw", "cosine"):
         assert f"  {name}: " in out
-    assert "word_dropout: a number; default 0.0" in out
-    assert main(["list", "fusions"]) == 0
+    assert "word_dropout: a number at least 0 and below 1; default 0.0" in out
+    assert main(["list", "fusion"]) == 0
     assert "lenet" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list", "fusion"], "unknown kind 'fusion'; did you mean 'fusions'?"),
+        (["list", "fusions"], "unknown kind 'fusions'; did you mean 'fusion'?"),
         (["report", "nowhere"], "nowhere: no results of a suite here"),
         (["run", "small.yaml", "--device", "tpu"], "--device: device must be auto, cpu"),
         (["run", "small.yaml", "--device", "cuda:99"], "--device: device 'cuda:99'"),

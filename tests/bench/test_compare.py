@@ -14,6 +14,7 @@ from bench.statistics import smallest_detectable
 @dataclass(frozen=True)
 class Metric:
     higher_is_better: bool
+    ideal: float = 1.0
 
 
 METRICS = {"accuracy": Metric(True), "error": Metric(False)}
@@ -286,11 +287,11 @@ def test_without_timing(three: Comparison) -> None:
 
 def test_errors_name_what_is_wrong() -> None:
     frame = pd.DataFrame(train("base", BASE) + train("other", UNSURE))
-    with pytest.raises(ValueError, match=r"baseline must name variants .*\(base, other\), got x"):
+    with pytest.raises(ValueError, match=r"baseline must name variants .*\(base, other\), found x"):
         compare(frame, baseline="x", single_task={}, metrics=METRICS)
-    with pytest.raises(ValueError, match=r"single_task must name variants .* got gone"):
+    with pytest.raises(ValueError, match=r"single_task must name variants .* found gone"):
         compare(frame, baseline="base", single_task={"base": "gone"}, metrics=METRICS)
     with pytest.raises(ValueError, match="two of variant 'base', seed 0"):
         compared(train("base", BASE) + train("base", BASE))
-    with pytest.raises(ValueError, match="frame must hold one suite, got demo, more"):
+    with pytest.raises(ValueError, match="frame must hold one suite, found demo, more"):
         compared([*train("base", BASE), {**train("base", BASE)[0], "suite": "more"}])

@@ -18,12 +18,12 @@ def test_axes_of_a_block_multiply_and_blocks_are_joined(suite: dict[str, Any]) -
         {"sharing": ["separate"], "fusion": ["sum", "gated"]},
     ]
     assert names(suite) == [
-        "concat-equal-hard",
-        "concat-uncertainty-hard",
-        "sum-equal-hard",
-        "sum-uncertainty-hard",
-        "sum-equal-separate",
-        "gated-equal-separate",
+        "concat-equal",
+        "concat-uncertainty",
+        "sum-equal",
+        "sum-uncertainty",
+        "sum-separate",
+        "gated-separate",
     ]
 
 
@@ -53,15 +53,66 @@ def test_the_baseline_is_the_base_with_overrides(suite: dict[str, Any]) -> None:
         plan(suite)
 
 
-def test_single_task_twins(suite: dict[str, Any]) -> None:
+def test_single_task_twins_are_planned_where_sharing_or_weighting_is_varied(
+    suite: dict[str, Any],
+) -> None:
     suite["sweep"] = [
         {"sharing": ["hard"], "weighting": ["equal", "uncertainty"], "fusion": ["concat", "sum"]},
         {"sharing": ["separate"]},
     ]
-    assert plan(suite).single_task == {
-        "hard-equal-concat": "separate-equal-concat",
-        "hard-uncertainty-concat": "separate-equal-concat",
+    planned = plan(suite)
+    assert planned.single_task == {
+        "hard-equal-concat": "separate",
+        "hard-uncertainty-concat": "separate",
+        "hard-equal-sum": "single-task-sum",
+        "hard-uncertainty-sum": "single-task-sum",
     }
+    (twin,) = planned.twins
+    assert (twin.name, twin.config["model"]["fusion"]["name"]) == ("single-task-sum", "sum")
+    assert twin.config["model"]["sharing"]["name"] == "separate"
+    assert ("single-task-sum", 0) in planned.cells("cpu")
+    assert "single-task-sum" not in planned.arms()
+    suite["single_task"] = "off"
+    planned = plan(suite)
+    assert planned.twins == ()
+    assert set(planned.single_task) == {"hard-equal-concat", "hard-uncertainty-concat"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sweep": [{"fusion": ["sum", "concat"]}]},
+        {"sweep": [{"weighting": ["equal", "uncertainty"]}], "tasks": ["slant"]},
+        {"sweep": [], "sharing": "separate"},
+    ],
+)
+def test_no_twins_where_nothing_is_asked_about_tasks(
+    suite: dict[str, Any], change: dict[str, Any]
+) -> None:
+    assert plan(suite | change).twins == ()
+
+
+def test_a_twin_that_is_excluded_is_not_trained(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [{"sharing": ["hard", "separate"], "fusion": ["concat", "sum"]}]
+    suite["exclude"] = [{"when": {"sharing": "separate", "fusion": "sum"}, "reason": "no time"}]
+    planned = plan(suite)
+    assert planned.twins == ()
+    assert planned.single_task == {"hard-concat": "separate-concat"}
+
+
+def test_a_variant_is_named_after_what_its_block_varies(suite: dict[str, Any]) -> None:
+    suite["sweep"] = [
+        {"fusion": ["concat", "sum"]},
+        {"zip": {"train.epochs": [1, 2], "train.batch_size": [8, 16]}},
+        {"train.optimizer.lr": [0.5], "fusion": ["sum"]},
+    ]
+    assert names(suite) == [
+        "concat",
+        "sum",
+        "epochs=1-batch_size=8",
+        "epochs=2-batch_size=16",
+        "sum-lr=0.5",
+    ]
 
 
 def test_cells_come_seed_by_seed(suite: dict[str, Any]) -> None:

@@ -4,9 +4,18 @@ import ast
 import importlib.util
 from pathlib import Path
 
-from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, module_hash
+from bench.source import (
+    TIMING_CORE,
+    TRAINING_CORE,
+    component_hash,
+    core_hash,
+    module_hash,
+    named_hash,
+)
+from mtmm.components import register, registered, restore, snapshot
 from mtmm.data import DATASETS
 from mtmm.fusion import FUSIONS
+from mtmm.fusion.sum import Sum
 from mtmm.settings import Component
 
 # Imported by the core, but unable to change a number: names and checks of settings, errors,
@@ -74,3 +83,14 @@ def test_components_of_different_files_differ() -> None:
     assert component_hash(fusions["sum"]) == module_hash("mtmm.fusion.sum")
     assert component_hash(DATASETS["glyphs"]) == module_hash("mtmm.data.glyphs")
     assert core_hash(TRAINING_CORE) != core_hash(TIMING_CORE)
+
+
+def test_components_by_name_hash_as_their_module_or_as_they_were_registered() -> None:
+    assert named_hash("fusion", "sum") == module_hash("mtmm.fusion.sum")
+    before = snapshot()
+    try:
+        register("fusion", "mine")(Sum)
+        assert named_hash("fusion", "mine") == registered()[0].source
+        assert named_hash("fusion", "mine") != named_hash("fusion", "sum")
+    finally:
+        restore(before)

@@ -45,7 +45,7 @@ def test_mean_interval_rejects_what_it_cannot_use() -> None:
         mean_interval([1.0, math.nan])
     with pytest.raises(ValueError, match="x must have one dimension"):
         mean_interval([[1.0, 2.0]])
-    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 95"):
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, found 95"):
         mean_interval([1.0, 2.0], level=95)
 
 
@@ -81,7 +81,7 @@ def test_paired_difference_of_few() -> None:
     none = paired_difference([], [])
     assert none.n == 0
     assert math.isnan(none.mean)
-    with pytest.raises(ValueError, match="equal lengths, got 2 and 1"):
+    with pytest.raises(ValueError, match="equal lengths, found 2 and 1"):
         paired_difference([1.0, 2.0], [1.0])
 
 
@@ -133,7 +133,7 @@ def test_sign_flip_agrees_with_scipy_on_ties() -> None:
 
 def test_sign_flip_has_a_largest_n() -> None:
     assert sign_flip(np.ones(40)) == 2.0**-39
-    with pytest.raises(ValueError, match="at most 40, got 41"):
+    with pytest.raises(ValueError, match="at most 40, found 41"):
         sign_flip(np.ones(41))
 
 
@@ -176,7 +176,7 @@ def test_smallest_detectable_edges() -> None:
     assert math.isnan(smallest_detectable(1.0, 1, 0.05))
     with pytest.raises(ValueError, match="power must exceed alpha"):
         smallest_detectable(1.0, 6, 0.05, power=0.05)
-    with pytest.raises(ValueError, match="sd must be at least 0, got nan"):
+    with pytest.raises(ValueError, match="sd must be at least 0, found nan"):
         smallest_detectable(math.nan, 6, 0.05)
 
 

@@ -14,7 +14,7 @@ from bench.store import Store, write_text
 def test_a_record_comes_back_with_its_identity_and_version(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write("a1", {"status": "ok", "x": [1.5, math.nan]})
-    assert store.read("a1") == {"schema_version": 1, "id": "a1", "status": "ok", "x": [1.5, None]}
+    assert store.read("a1") == {"schema_version": 2, "id": "a1", "status": "ok", "x": [1.5, None]}
     assert store.read("b2") is None
 
 
@@ -22,11 +22,11 @@ def test_a_record_comes_back_with_its_identity_and_version(tmp_path: Path) -> No
     "text",
     [
         "",
-        '{"schema_version": 1, "id": "a1"',
+        '{"schema_version": 2, "id": "a1"',
         "[]",
         "[" * 100_000,
         '{"schema_version": 99, "id": "a1"}',
-        '{"schema_version": 1, "id": "other"}',
+        '{"schema_version": 2, "id": "other"}',
     ],
 )
 def test_what_is_no_record_of_ours_is_not_read_as_one(text: str, tmp_path: Path) -> None:

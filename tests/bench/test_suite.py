@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from bench.errors import InputError
-from bench.suite import load_suite, put, target_of
+from bench.suite import Given, load_suite, parse_given
 
 
 def test_what_is_left_out_has_its_default() -> None:
     suite = load_suite({"name": "a", "dataset": "glyphs"})
     assert (suite.question, suite.seeds, suite.sweep, suite.baseline) == ("", (0,), (), ())
+    assert (suite.replacements, suite.removals, suite.exclusions) == ((), (), ())
+    assert (suite.single_task, suite.max_params, suite.smoke) == ("auto", 10**9, False)
     assert suite.timing is not None
     assert (suite.timing.batch_sizes, suite.timing.modes) == ((), ("train", "inference"))
 
@@ -21,8 +23,6 @@ def test_the_short_form_belongs_to_the_model() -> None:
     suite = load_suite({"name": "a", "dataset": "glyphs", "model": {"width": 8}, "fusion": "sum"})
     assert suite.base == {"dataset": "glyphs", "model": {"width": 8, "fusion": "sum"}}
     assert suite.sources == {("model", "fusion"): ("fusion",)}
-    assert target_of("encoders.image.channels") == ("model", "encoders", "image", "channels")
-    assert target_of("train.epochs") == ("train", "epochs")
 
 
 @pytest.mark.parametrize(("seeds", "read"), [(3, (0, 1, 2)), ([7, 5], (7, 5))])
@@ -37,7 +37,8 @@ def test_timing_can_be_off() -> None:
 def test_a_mapping_is_copied_and_its_tuples_are_lists() -> None:
     source = {"name": "a", "dataset": "glyphs", "sweep": ({"fusion": ("sum", "concat")},)}
     suite = load_suite(source)
-    assert suite.sweep[0][0].values == ("sum", "concat")
+    ((axis,),) = suite.sweep
+    assert [override.value for (override,) in axis] == ["sum", "concat"]
     assert suite.document.value is not source
 
 
@@ -70,17 +71,51 @@ def test_a_mapping_inside_itself() -> None:
         load_suite(source)
 
 
-def test_put_makes_a_mapping_of_a_name_and_leaves_its_source_alone() -> None:
-    model = {"fusion": "gated"}
-    config: dict[str, Any] = {"model": model}
-    put(config, ("model", "fusion", "gate"), "image")
-    put(config, ("train", "epochs"), 3)
-    fusion = {"name": "gated", "gate": "image"}
-    assert config == {"model": {"fusion": fusion}, "train": {"epochs": 3}}
-    assert model == {"fusion": "gated"}
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("train.epochs=3", "train.epochs", 3),
+        ("fusion=sum", "fusion", "sum"),
+        ("fusion={name: gated, gate: text}", "fusion", {"name": "gated", "gate": "text"}),
+        ("seeds=[1, 2]", "seeds", [1, 2]),
+        ("question=a=b", "question", "a=b"),
+        ("modalities=", "modalities", None),
+    ],
+)
+def test_a_setting_of_the_command_line_is_written_as_in_a_file(
+    text: str, key: str, value: Any
+) -> None:
+    given = parse_given(f"--set {text}", text)
+    assert (given.option, given.key, given.value) == (f"--set {text}", key, value)
 
 
-@pytest.mark.parametrize("inner", [2, None, ["image"], True])
-def test_put_refuses_to_go_inside_a_value(inner: Any) -> None:
-    with pytest.raises(ValueError, match=r"^nothing can be set inside 'train.epochs'; it is "):
-        put({"train": {"epochs": inner}}, ("train", "epochs", "x"), 1)
+def test_what_is_given_overrules_the_file_wherever_it_says_it() -> None:
+    source = {
+        "name": "a",
+        "dataset": "glyphs",
+        "model": {"fusion": "gated", "width": 8},
+        "sharing": "hard",
+        "timing": "off",
+        "seeds": 4,
+    }
+    given = {
+        "fusion": "sum",
+        "model.sharing": "separate",
+        "encoders.image": "lenet",
+        "train.epochs": 2,
+        "timing.budget_s": 3.0,
+        "seeds": 1,
+        "baseline.fusion": "sum",
+    }
+    suite = load_suite(source, [Given(f"--set {key}", key, item) for key, item in given.items()])
+    assert suite.base["model"] == {
+        "fusion": "sum",
+        "width": 8,
+        "sharing": "separate",
+        "encoders": {"image": "lenet"},
+    }
+    assert suite.base["train"] == {"epochs": 2}
+    assert suite.timing is not None
+    assert suite.timing.budget_s == 3.0
+    assert (suite.seeds, suite.baseline[0].value) == ((0,), "sum")
+    assert source["model"] == {"fusion": "gated", "width": 8}

@@ -1,16 +1,33 @@
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from bench import evaluation, training
+from bench import evaluation
+from bench import training as training_module
 from bench.evaluation import evaluate, primary_score
-from bench.training import DivergedError, Progress, Selection, batches, build_step, select, train
+from bench.step import task_losses
+from bench.training import (
+    DivergedError,
+    Progress,
+    Selection,
+    batches,
+    build_step,
+    islands,
+    select,
+    threads,
+    train,
+    train_epoch,
+)
 from mtmm.seeding import generator
 from mtmm.spec import DataBundle
 
@@ -75,6 +92,71 @@ def test_the_weights_of_a_path_of_separate_are_those_of_the_task_alone(
         assert torch.equal(value, alone[name.replace(".paths.1.", ".paths.0.")])
 
 
+def training(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**config, "train": {**config["train"], **changes}}
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "clipping": {"clip_norm": 0.05},
+    "warm-up": {"warmup": 0.7},
+    "a schedule": {"schedule": {"name": "step", "every": 1, "factor": 0.5}},
+    "an early end": {"epochs": 5, "max_steps": 9},
+    "balanced classes": {"class_weights": "balanced"},
+    "freezing": {"freeze": ["encoders.text", "heads"]},
+    "rates": {"lr_scale": {"encoders": 0.1, "encoders.image": 3.0}},
+    "all at once": {
+        "clip_norm": 0.05,
+        "class_weights": "balanced",
+        "freeze": ["fusion"],
+        "lr_scale": {"encoders.text": 0.1},
+        "warmup": 1.0,
+        "max_steps": 9,
+    },
+}
+
+
+@pytest.mark.parametrize("changes", SETTINGS.values(), ids=SETTINGS)
+def test_so_it_is_with_every_setting(
+    config: dict[str, Any], bundle: DataBundle, changes: dict[str, Any]
+) -> None:
+    together = train(training(sharing(config, "separate"), **changes), bundle, seed=1, device=CPU)
+    plain = train(sharing(config, "separate"), bundle, seed=1, device=CPU)
+    for task in ("script", "slant"):
+        single = bundle.select(["image", "text"], [task])
+        alone = training(sharing(config, "hard", tasks=[task]), **changes)
+        one = train(alone, single, seed=1, device=CPU)
+        for split in ("val", "test"):
+            assert together[split][task] == one[split][task]
+        for epoch, other in zip(together["curve"], one["curve"], strict=True):
+            assert epoch["loss"][task] == other["loss"][task]
+            assert epoch["val"][task] == other["val"][task]
+        # The setting did something.
+        last = min(len(plain["curve"]), len(one["curve"])) - 1
+        assert plain["curve"][last]["val"][task] != one["curve"][last]["val"][task]
+
+
+def test_a_patient_path_of_separate_chooses_as_its_task_alone(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    settings = {"epochs": 12, "patience": 2}
+    for seed in range(2):
+        together = train(
+            training(sharing(config, "separate"), **settings), bundle, seed=seed, device=CPU
+        )
+        lengths = set()
+        for task in ("script", "slant"):
+            single = bundle.select(["image", "text"], [task])
+            alone = training(sharing(config, "hard", tasks=[task]), **settings)
+            one = train(alone, single, seed=seed, device=CPU)
+            assert together["epochs"][task] == one["epochs"][task]
+            for split in ("val", "test"):
+                assert together[split][task] == one[split][task]
+            lengths.add(len(one["curve"]))
+            assert len(one["curve"]) in (one["epochs"][task] + 2, 12)
+        assert len(lengths) == 2  # one closes while the other goes on
+        assert len(together["curve"]) == max(lengths)
+
+
 def test_variants_of_one_seed_see_the_same_batches(bundle: DataBundle) -> None:
     def images(seed: int) -> list[torch.Tensor]:
         order = generator(seed, "order")
@@ -135,6 +217,242 @@ def test_the_first_of_equal_epochs_is_chosen_even_when_scores_are_nan() -> None:
     assert progress.selections[0].epoch == 1
 
 
+def test_a_choice_that_has_stood_long_enough_is_final() -> None:
+    model = torch.nn.Linear(1, 1)
+    progress = Progress(selections=[Selection(("a",)), Selection(("b", "c"))])
+    scores = [(0.5, 0.0), (0.4, 0.1), (0.5, 0.2), (0.9, 0.1), (0.9, 0.3), (0, 0.3), (0, 0)]
+    seen = []
+    for epoch, (a, b) in enumerate(scores, start=1):
+        select(progress, model, epoch, {"a": a, "b": b, "c": b}, patience=2)
+        seen.append(progress.open_tasks)
+    everyone, rest = {"a", "b", "c"}, {"b", "c"}
+    assert seen == [everyone, everyone, rest, rest, rest, rest, set()]
+    assert [(s.epoch, s.score) for s in progress.selections] == [(1, 0.5), (5, 0.3)]
+    assert set(progress.weights) == {1, 5}
+
+
+def test_training_ends_when_patience_does(config: dict[str, Any], bundle: DataBundle) -> None:
+    whole = train(training(config, epochs=12), bundle, seed=0, device=CPU)
+    result = train(training(config, epochs=12, patience=1), bundle, seed=0, device=CPU)
+    scores = [epoch["val_score"] for epoch in whole["curve"]]
+    first = next(i for i in range(1, 12) if scores[i] <= max(scores[:i]))
+    assert first < 11
+    assert result["curve"] == whole["curve"][: first + 1]
+    assert set(result["epochs"].values()) == {first}
+    assert result["steps"] == (first + 1) * (len(bundle.train) // 32)
+    assert result["samples"] == 32 * result["steps"]
+
+
+def test_a_task_whose_choice_is_final_may_diverge(
+    config: dict[str, Any], bundle: DataBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"epochs": 12, "patience": 2}
+    separate = training(sharing(config, "separate"), **settings)
+    expected = train(separate, bundle, seed=0, device=CPU)
+    early = min(expected["epochs"], key=lambda task: expected["epochs"][task])
+    closes = expected["epochs"][early] + 2
+    assert closes < len(expected["curve"])
+    real, epochs, broken_from = train_epoch, list[int](), closes + 1
+
+    def broken(*arguments: Any) -> torch.Tensor:
+        epochs.append(len(epochs) + 1)
+        losses = real(*arguments)
+        if epochs[-1] >= broken_from:
+            losses[["script", "slant"].index(early)] = math.nan
+        return losses
+
+    monkeypatch.setattr(training_module, "train_epoch", broken)
+    result = train(separate, bundle, seed=0, device=CPU)
+    assert result["test"] == expected["test"]
+    epochs.clear()
+    broken_from = closes
+    with pytest.raises(DivergedError, match=f"in epoch {closes}"):
+        train(separate, bundle, seed=0, device=CPU)
+
+
+@pytest.mark.parametrize("most", [1, 5, 6, 8, 12, 13])
+def test_training_ends_after_max_steps(
+    config: dict[str, Any], bundle: DataBundle, most: int
+) -> None:
+    cosine = {"name": "cosine", "final": 0.0}
+    whole = train(training(config, schedule=cosine), bundle, seed=0, device=CPU)
+    steps_per_epoch = len(bundle.train) // 32
+    assert whole["steps"] == 2 * steps_per_epoch == 12
+    result = train(training(config, schedule=cosine, max_steps=most), bundle, seed=0, device=CPU)
+    assert result["steps"] == min(most, 12)
+    assert result["samples"] == 32 * min(most, 12)
+    full = min(most, 12) // steps_per_epoch
+    assert result["curve"][:full] == whole["curve"][:full]
+    assert len(result["curve"]) == math.ceil(min(most, 12) / steps_per_epoch)
+
+
+def test_the_epoch_that_max_steps_cuts_short_is_one_like_any_other(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    result = train(training(config, max_steps=8), bundle, seed=0, device=CPU)
+    order = generator(0, "order")
+    with threads(1):
+        step = build_step(config, bundle, seed=0, device=CPU)
+        for batch in batches(bundle.train, 32, order):
+            step(batch)
+        two = [step(batch) for batch in itertools.islice(batches(bundle.train, 32, order), 2)]
+        measured = evaluate(step.model, step.objectives, bundle.val)
+    last = result["curve"][-1]
+    assert last["epoch"] == 2
+    assert list(last["loss"].values()) == pytest.approx(torch.stack(two).mean(0).tolist())
+    assert last["val"] == measured
+
+
+def test_class_weights_are_in_the_training_loss_alone(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    given = {"script": "balanced", "slant": [1.0, 4.0]}
+    step = build_step(training(config, class_weights=given), bundle, seed=0, device=CPU)
+    batch = bundle.train.take(torch.arange(64))
+    outputs = step.model(batch.inputs, batch.present).outputs
+    script = bundle.train.targets["script"]
+    counts = script.bincount(minlength=bundle.task("script").classes)
+    weights = {
+        "script": len(script) / (int((counts > 0).sum()) * counts),
+        "slant": torch.tensor([1.0, 4.0]),
+    }
+    for task, loss in zip(weights, task_losses(step.model, step.objectives, batch), strict=True):
+        expected = cross_entropy(outputs[task], batch.targets[task], weight=weights[task])
+        torch.testing.assert_close(loss, expected)
+        assert not torch.isclose(loss, cross_entropy(outputs[task], batch.targets[task]))
+    plain = build_step(config, bundle, seed=0, device=CPU)
+    assert evaluate(step.model, step.objectives, bundle.val) == evaluate(
+        plain.model, plain.objectives, bundle.val
+    )
+
+
+def test_class_weights_that_do_not_fit_are_refused(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    for given, text in (({"slant": [1.0]}, "needs 2 finite"), ({"x": "balanced"}, "found 'x'")):
+        with pytest.raises(ValueError, match=text):
+            build_step(training(config, class_weights=given), bundle, seed=0, device=CPU)
+
+
+def test_a_frozen_encoder_keeps_weights_and_statistics(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    encoders = {**config["model"]["encoders"], "image": {"name": "resnet18"}}
+    deep = {**config, "model": {**config["model"], "encoders": encoders}}
+    step = build_step(training(deep, freeze=["encoders.image"]), bundle, seed=0, device=CPU)
+    before = copy.deepcopy(step.model.state_dict())
+    assert any("running_mean" in name for name in before)
+    few = bundle.train.take(torch.arange(8))
+    for _ in range(2):
+        step(few)
+        evaluate(step.model, step.objectives, few)  # and back into training mode
+    after = step.model.state_dict()
+    still = [name for name in after if torch.equal(before[name], after[name])]
+    assert still == [name for name in after if name.startswith("sharing.path.encoders.0.")]
+    assert step.model.training
+
+
+def test_a_frozen_part_trains_as_if_it_were_put_back_after_every_step(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    frozen = training(config, freeze=["encoders", "heads.slant"])
+    result = train(frozen, bundle, seed=0, device=CPU)
+    order = generator(0, "order")
+    with threads(1):
+        step = build_step(config, bundle, seed=0, device=CPU)
+        names = ("sharing.path.encoders.", "heads.1.")
+        fixed = [p for name, p in step.model.named_parameters() if name.startswith(names)]
+        kept = [parameter.detach().clone() for parameter in fixed]
+        for _ in range(2):
+            for batch in batches(bundle.train, 32, order):
+                step(batch)
+                for parameter, value in zip(fixed, kept, strict=True):
+                    parameter.data.copy_(value)
+        measured = evaluate(step.model, step.objectives, bundle.val)
+    assert measured == result["curve"][-1]["val"]
+
+
+def test_the_rate_of_a_part_is_scaled(config: dict[str, Any], bundle: DataBundle) -> None:
+    sgd = {"name": "sgd", "lr": 0.5, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False}
+    scale = {"encoders": 0.1, "heads.slant": 3.0}
+    plain, scaled = (
+        build_step(training(config, optimizer=sgd, lr_scale=lr_scale), bundle, seed=0, device=CPU)
+        for lr_scale in (None, scale)
+    )
+    start = [parameter.detach().clone() for parameter in plain.model.parameters()]
+    batch = bundle.train.take(torch.arange(32))
+    plain(batch)
+    scaled(batch)
+    seen = set()
+    for (name, mine), other, old in zip(
+        scaled.model.named_parameters(), plain.model.parameters(), start, strict=True
+    ):
+        factor = 0.1 if "encoders" in name else 3.0 if name.startswith("heads.1") else 1.0
+        torch.testing.assert_close(mine - old, factor * (other - old), rtol=1e-3, atol=1e-6)
+        seen.add(factor)
+    assert seen == {0.1, 3.0, 1.0}
+
+
+@pytest.mark.parametrize("setting", [{"freeze": ["encoders.sound"]}, {"lr_scale": {"trunk": 2.0}}])
+def test_parts_that_are_not_there_are_refused(
+    config: dict[str, Any], bundle: DataBundle, setting: dict[str, Any]
+) -> None:
+    (name,) = setting
+    text = "it has: encoders, encoders.image, encoders.text, fusion, sharing, heads, heads.script"
+    with pytest.raises(ValueError, match=f"`{name}` must name parts of the model.*{text}"):
+        build_step(training(config, **setting), bundle, seed=0, device=CPU)
+
+
+class Own(torch.nn.Module):
+    """A model of one's own whose tasks share nothing."""
+
+    def __init__(self, tasks: list[tuple[str, ...]]) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+        self.groups = tasks
+
+    def islands(self) -> list[tuple[tuple[str, ...], Iterator[torch.nn.Parameter]]]:
+        return [(t, m.parameters()) for t, m in zip(self.groups, (self.a, self.b), strict=True)]
+
+
+def test_islands_are_those_the_model_names_or_one() -> None:
+    own = Own([("y",), ("x",)])
+    made = islands(own, ("x", "y"))
+    assert [island.tasks for island in made] == [("y",), ("x",)]
+    assert [list(map(id, i.parameters)) for i in made] == [
+        [id(own.a.weight), id(own.a.bias)],
+        [id(own.b.weight), id(own.b.bias)],
+    ]
+    (one,) = islands(own.a, ("x", "y"))
+    assert one.tasks == ("x", "y")
+    assert list(map(id, one.parameters)) == [id(own.a.weight), id(own.a.bias)]
+    wrongs: list[list[tuple[str, ...]]] = [[("x",), ("x", "y")], [("x",), ()], [("x",), ("z",)]]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="`islands` of 'Own' must hold each of x, y once"):
+            islands(Own(wrong), ("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [("channels_last", torch.channels_last), ("contiguous", torch.contiguous_format)],
+)
+def test_the_memory_format_is_that_of_convolutions(
+    config: dict[str, Any], bundle: DataBundle, name: str, layout: torch.memory_format
+) -> None:
+    changed = {**config, "numerics": {"memory_format": name}}
+    step = build_step(changed, bundle, seed=0, device=CPU)
+    weights = [p for p in step.model.parameters() if p.dim() == 4]
+    assert all(weight.is_contiguous(memory_format=layout) for weight in weights)
+    # With one channel the two formats are the same.
+    (other,) = {torch.channels_last, torch.contiguous_format} - {layout}
+    deep = [weight for weight in weights if weight.shape[1] > 1]
+    assert deep
+    assert not any(weight.is_contiguous(memory_format=other) for weight in deep)
+    reference = build_step(config, bundle, seed=0, device=CPU)
+    batch = bundle.train.take(torch.arange(16))
+    torch.testing.assert_close(step(batch), reference(batch))
+
+
 def test_a_loss_that_is_not_finite_ends_the_cell(
     config: dict[str, Any], bundle: DataBundle
 ) -> None:
@@ -192,7 +510,7 @@ def test_threads_are_those_of_the_configuration_and_restored(
         seen.append(torch.get_num_threads())
         return real(*arguments)
 
-    monkeypatch.setattr(training, "evaluate", spy)
+    monkeypatch.setattr(training_module, "evaluate", spy)
     before = torch.get_num_threads()
     train({**config, "train": {**config["train"], "threads": 2}}, bundle, seed=0, device=CPU)
     assert set(seen) == {2}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.variant import description_of, resolve_variant
+from bench.variant import Resolver, description_of, resolve_variant
 from mtmm.settings import Problem, dotted
 
 RAW: dict[str, Any] = {
@@ -75,10 +75,67 @@ def test_one_modality_needs_neither_the_other_encoder_nor_a_fusion() -> None:
         ),
         ({"weighting": {"name": "static", "weights": [1, 2]}}, [("weighting", True)]),
         ({"weighting": {"name": "static", "weights": [-1]}}, [("weighting.weights", False)]),
-        ({"dataset": {"name": "glyphs", "limit": 3}}, [("dataset", False)]),
+        ({"dataset": {"name": "glyphs", "limit": 3}}, [("dataset.limit", False)]),
+        ({"dataset": {"name": "glyphs", "limit": 10**9}}, [("dataset", False)]),
+        (
+            {"train": {"freeze": ["encoders.x"], "lr_scale": {"head": 1.0}}},
+            [("train.freeze[0]", False), ("train.lr_scale.head", False)],
+        ),
+        (
+            {"train": {"class_weights": {"slant": [1.0], "x": "balanced"}}},
+            [("train.class_weights.x", False), ("train.class_weights.slant", False)],
+        ),
+        (
+            {"model": {**RAW["model"], "fusion": {"name": "gated", "gate": "x"}}},
+            [("model.fusion.gate", False)],
+        ),
+        (
+            {
+                "modalities": ["image"],
+                "model": {**RAW["model"], "fusion": {"name": "gated", "gate": "text"}},
+            },
+            [],
+        ),
     ],
 )
 def test_what_is_told_and_whether_a_sweep_may_skip_it(
     changes: dict[str, Any], told: list[tuple[str, bool]]
 ) -> None:
     assert problems_of(**changes) == told
+
+
+def test_settings_of_what_is_not_there_are_dropped() -> None:
+    train = {
+        "freeze": ["encoders.text"],
+        "lr_scale": {"heads.slant": 2, "encoders.text": 0.5},
+        "class_weights": {"slant": "balanced"},
+    }
+    one = {"modalities": ["image"], "tasks": ["script"]}
+    assert resolved(**one, train=train) == resolved(**one)
+    two = {"modalities": ["text"], "tasks": ["slant"]}
+    kept = resolved(**two, train=train)["train"]
+    assert kept["freeze"] == ["encoders.text"]
+    assert kept["lr_scale"] == {"heads.slant": 2.0, "encoders.text": 0.5}
+    assert kept["class_weights"] == {"slant": "balanced"}
+
+
+def test_what_a_resolver_remembers_is_what_it_would_resolve_anew() -> None:
+    resolver = Resolver()
+    changes: list[dict[str, Any]] = [
+        {},
+        {"tasks": ["script"]},
+        {"modalities": ["text"]},
+        {"train": {"epochs": 0}},
+        {"weighting": {"name": "static", "weights": [1, 2]}},
+        {"tasks": ["script", "slant"], "weighting": {"name": "static", "weights": [1, 2]}},
+        {"model": {**RAW["model"], "width": 8}},
+        {"model": {**RAW["model"], "width": True}},
+        {"model": {**RAW["model"], "width": 1}},
+    ]
+    for change in changes * 2:
+        known: list[Problem] = []
+        anew: list[Problem] = []
+        assert resolver.resolve({**RAW, **change}, known) == resolve_variant(
+            {**RAW, **change}, anew
+        )
+        assert known == anew

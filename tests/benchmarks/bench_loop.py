@@ -36,7 +36,9 @@ RAW: dict[str, Any] = {
 def ours(config: dict[str, Any], bundle: DataBundle) -> Callable[[], None]:
     """One epoch of the harness's loop."""
     step = build_step(config, bundle, seed=0, device=torch.device("cpu"))
-    schedule = build_schedule({"name": "constant"}, step.optimizer, 1)
+    schedule = build_schedule(
+        {"name": "constant"}, step.optimizer, epochs=1, steps_per_epoch=len(bundle.train) // BATCH
+    )
     order = generator(0, "order")
 
     def epoch() -> None:

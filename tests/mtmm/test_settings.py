@@ -92,7 +92,7 @@ def test_a_whole_number_becomes_a_float(annotation: Any, value: object, expected
         (str, {"a": 1}, "must be a word; found the mapping {'a': 1}"),
         (Count, 0, "must be a whole number at least 1; found the whole number 0"),
         (Count, True, "must be a whole number; found true"),
-        (Share, 1, "must be a number at least 0 and below 1; found the number 1.0"),
+        (Share, 1, "must be a number at least 0 and below 1; found the whole number 1"),
         (Share, -0.1, "must be a number at least 0 and below 1; found the number -0.1"),
         (Literal["a", "b"], "c", "must be one of a, b; found the word 'c'"),
         (Literal["a", "b"], ["a"], "must be one of a, b; found the list ['a']"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mtmm.source import combine, file_hash, text_hash
+from mtmm.source import combine, file_hash, local_files, text_hash, tree_hash
 
 CODE = '''
 """A module."""
@@ -71,3 +71,77 @@ def test_combined_hashes_depend_on_each_and_on_their_order() -> None:
     made = [combine([a, b]), combine([b, a]), combine([a]), combine([]), combine(iter([a, a]))]
     assert len(set(made)) == len(made)
     assert combine(iter([a, b])) == combine([a, b])
+
+
+def test_a_tree_is_the_file_and_the_local_modules_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "pack" / "deep").mkdir(parents=True)
+    texts = {
+        "main": "import os, a\nimport pack.b as b\ndef f():\n    from pack import c, value\n",
+        "a": "import main\nif True:\n    import ghost, broken\n",
+        "pack/__init__": "value = 1\n",
+        "pack/b": "from . import d\nfrom .deep.e import x\nfrom ..outside import y\n",
+        "pack/c": "from __future__ import annotations\n",
+        "pack/d": "from .. import nothing\nimport mtmm.source, bench.api\n",
+        "pack/deep/e": "from ..f import y\n",
+        "pack/f": "",
+        "pack/unused": "",
+        "other": "",
+        "os": "never = 'hidden by the standard library, but on the safe side'\n",
+        "mtmm": "",
+        "outside": "",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("def", encoding="utf-8")
+    names = [str(p.relative_to(tmp_path)) for p in local_files(tmp_path / "main.py")]
+    inside = ["__init__.py", "b.py", "c.py", "d.py", "deep/e.py", "f.py"]
+    assert names == ["main.py", "a.py", "os.py", "outside.py", *(f"pack/{n}" for n in inside)]
+
+
+@pytest.mark.parametrize("name", ["main", "helper"])
+def test_code_of_the_file_and_of_what_it_imports_counts(tmp_path: Path, name: str) -> None:
+    texts = {"main": "from helper import x\n", "helper": "x = 1\n", "other": "x = 1\n"}
+
+    def tree(folder: str, change: str, text: str) -> str:
+        (tmp_path / folder).mkdir()
+        for file, code in texts.items():
+            more = text if file == change else ""
+            (tmp_path / folder / f"{file}.py").write_text(code + more, encoding="utf-8")
+        return tree_hash(tmp_path / folder / "main.py")
+
+    same = tree("same", name, "# a comment\n")
+    assert same == tree("moved", "other", "y = 2\n")
+    assert same != tree("changed", name, "y = 2\n")
+
+
+def test_modules_of_a_package_are_found_from_above_it(tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    for name, text in {
+        "__init__": "",
+        "a": "import pack.b\nfrom . import c",
+        "b": "",
+        "c": "",
+    }.items():
+        (tmp_path / "pack" / f"{name}.py").write_text(text, encoding="utf-8")
+    names = [p.name for p in local_files(tmp_path / "pack" / "a.py", "pack")]
+    assert names == ["a.py", "__init__.py", "b.py", "c.py"]
+    assert [p.name for p in local_files(tmp_path / "pack" / "a.py")] == ["a.py", "c.py"]
+
+
+def test_of_installed_packages_only_the_own_one_counts(tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    for name in ("mine", "theirs"):
+        (site / name).mkdir(parents=True)
+        (site / name / "__init__.py").touch()
+    (site / "mine" / "a.py").write_text("import theirs\nfrom . import b", encoding="utf-8")
+    (site / "mine" / "b.py").touch()
+    names = [p.name for p in local_files(site / "mine" / "a.py", "mine")]
+    assert names == ["a.py", "__init__.py", "b.py"]
+
+
+def test_a_file_that_is_no_python_has_no_hash(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def", encoding="utf-8")
+    with pytest.raises(SyntaxError):
+        tree_hash(tmp_path / "broken.py")
+    with pytest.raises(OSError, match="gone"):
+        tree_hash(tmp_path / "gone.py")

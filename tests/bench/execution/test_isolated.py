@@ -19,3 +19,8 @@ def test_an_exception_comes_back() -> None:
 def test_a_process_that_dies_is_told() -> None:
     with pytest.raises(ProcessDiedError, match="exit code 7"):
         call_isolated(os._exit, 7)
+
+
+def test_a_new_process_starts_no_other() -> None:
+    with pytest.raises(RuntimeError, match="a suite is run while a file is imported"):
+        call_isolated(call_isolated, os.getpid)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from bench.execution import unit
 from bench.execution.unit import build_data, run_cell, time_block
 from bench.timing.workload import WORKLOADS
 from bench.training import DivergedError
+from mtmm.data import DATASETS
+from mtmm.data.base import Dataset
+from mtmm.spec import DataBundle
 
 CPU = torch.device("cpu")
 
@@ -57,6 +61,23 @@ def test_the_data_is_built_once_for_all_cells(config: dict[str, Any]) -> None:
     one = build_data({**config, "modalities": ["text"], "tasks": ["slant"]}, CPU)
     assert list(one.train.inputs) == ["text"]
     assert list(one.train.targets) == ["slant"]
+
+
+def test_a_data_set_that_was_replaced_is_built_anew(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    glyphs = DATASETS["glyphs"]
+    for sign in (1, -1):
+
+        def build(sign: int = sign, **settings: Any) -> DataBundle:
+            bundle = glyphs.build(**settings)
+            image = sign * bundle.train.inputs["image"]
+            inputs = {**bundle.train.inputs, "image": image}
+            return replace(bundle, train=replace(bundle.train, inputs=inputs))
+
+        monkeypatch.setitem(DATASETS, "glyphs", Dataset(build, glyphs.describe))
+        image = build_data(config, CPU).train.inputs["image"]
+        assert image.sum() * sign > 0
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bench.report.table import accuracy_table, cost_table, notes, to_csv, to_mar
 @dataclass(frozen=True)
 class Metric:
     higher_is_better: bool
+    ideal: float = 1.0
 
 
 def records(
@@ -216,3 +217,19 @@ def test_counts_get_prefixes(params: float, shown: str) -> None:
     rows = [*records("concat", BASE), *records("film", WORSE)]
     table = cost_table(comparison([{**row, "params": params} for row in rows]))
     assert table.splitlines()[2] == f"concat   {shown:>6}"
+
+
+def test_a_metric_that_is_no_share_is_printed_as_it_is() -> None:
+    rows = [
+        {key.replace("accuracy", "rmse"): value for key, value in row.items()}
+        for row in records("concat", (0.1234, 0.2345))
+    ]
+    compared = compare(
+        pd.DataFrame(rows),
+        baseline="concat",
+        single_task={},
+        metrics={"rmse": Metric(False, ideal=0.0)},
+    )
+    table = accuracy_table(compared)
+    assert "rmse %" not in table
+    assert " 0.179 ±" in table

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pandas as pd
 import pytest
 
 from bench.api import run
+from bench.errors import InputError
 from bench.report.frame import load_frame
-from bench.report.write import directed_metrics, load_comparison, write_report
+from bench.report.write import load_comparison, write_report
 
 
 def test_the_report_holds_both_tables_and_what_made_them(finished: Path) -> None:
@@ -43,8 +45,46 @@ def test_a_report_written_again_is_the_same(finished: Path) -> None:
     assert {path: path.read_bytes() for path in write_report(finished)} == before
 
 
-def test_a_kinds_primary_metric_comes_first() -> None:
-    assert next(iter(directed_metrics())) == "accuracy"
+def test_a_manifest_of_another_version_says_to_run_again(finished: Path, tmp_path: Path) -> None:
+    manifest = json.loads((finished / "manifest.json").read_text(encoding="utf-8"))
+    assert next(iter(manifest["metrics"])) == "accuracy"
+    contents: list[Any] = [{**manifest, "schema_version": 1}, []]
+    for content in contents:
+        (tmp_path / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(InputError, match="made by another version: run the suite again"):
+            write_report(tmp_path)
+
+
+def test_single_task_twins_are_outside_the_family_and_untimed(
+    suite: dict[str, Any], tmp_path: Path
+) -> None:
+    suite |= {
+        "sweep": [{"weighting": ["equal", "uncertainty"]}],
+        "timing": {"modes": ["train"], "batch_sizes": [8], "budget_s": 0.1},
+    }
+    frame = run(suite, results=tmp_path, device="cpu")
+    timed = frame[frame["kind"] == "time"]
+    assert list(timed["variant"]) == ["equal", "uncertainty"]
+    comparison = load_comparison(tmp_path / "small")
+    table = comparison.table.set_index("variant")
+    assert comparison.family == 1
+    assert list(table.index) == ["equal", "uncertainty", "single-task"]
+    assert table.loc["single-task", "verdict"] == ""
+    assert table.loc["equal", "delta_m_per_task"] == pytest.approx(
+        table.loc["equal", "delta_m_per_task"]
+    )
+    assert not table["delta_m_per_task"][["equal", "uncertainty"]].isna().any()
+
+
+def test_over_different_tasks_scores_are_compared_on_those_in_common(
+    suite: dict[str, Any], tmp_path: Path
+) -> None:
+    suite |= {"sweep": [], "ablate": {"tasks": "each"}, "single_task": "off"}
+    frame = run(suite, results=tmp_path, device="cpu")
+    base = "script+slant"
+    scores = frame.pivot_table(index="seed", columns="variant", values="test.slant.score")
+    row = load_comparison(tmp_path / "small").table.set_index("variant").loc["no-script"]
+    assert row["difference"] == pytest.approx((scores["no-script"] - scores[base]).mean())
 
 
 def test_one_seed_has_no_interval_and_no_verdict(suite: dict[str, Any], tmp_path: Path) -> None:

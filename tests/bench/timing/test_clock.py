@@ -57,14 +57,14 @@ def test_marks_that_do_not_fit_the_phases_are_an_error(marks: int) -> None:
     clock.start()
     for _ in range(marks):
         clock.mark()
-    with pytest.raises(ValueError, match=rf"must call mark\(\) 5 times, got {marks} marks"):
+    with pytest.raises(ValueError, match=rf"must call mark\(\) 5 times, found {marks} marks"):
         clock.stop(phases=4)
 
 
 def test_clock_for_picks_by_device_type() -> None:
     assert isinstance(clock_for(torch.device("cpu")), CpuClock)
     assert isinstance(clock_for(torch.device("cuda", 0)), CudaClock)
-    with pytest.raises(ValueError, match="device must be of type cpu or cuda, got meta"):
+    with pytest.raises(ValueError, match="device must be of type cpu or cuda, found meta"):
         clock_for(torch.device("meta"))
 
 

@@ -65,7 +65,7 @@ def test_a_training_step_needs_activations_and_gradients() -> None:
 
 
 def test_a_device_without_a_rule_is_an_error() -> None:
-    with pytest.raises(ValueError, match="device must be of type cpu or cuda, got meta"):
+    with pytest.raises(ValueError, match="device must be of type cpu or cuda, found meta"):
         peak_memory_mib(lambda: None, torch.device("meta"))
 
 

@@ -120,7 +120,7 @@ def test_garbage_collection_stays_off_where_it_was_off() -> None:
 def test_rules_for_picks_by_device_type() -> None:
     assert rules_for(torch.device("cpu")) is CPU_RULES
     assert rules_for(torch.device("cuda", 1)) is CUDA_RULES
-    with pytest.raises(ValueError, match="got meta"):
+    with pytest.raises(ValueError, match="found meta"):
         rules_for(torch.device("meta"))
 
 
@@ -131,10 +131,10 @@ def test_default_rules_reach_enough_samples_in_the_fewest_rounds(rules: Rules) -
 
 @pytest.mark.parametrize("name", ["warmup_window_steps", "chunk_min_steps"])
 def test_rules_without_steps_are_an_error(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, found 0"):
         Rules(**{name: 0})
 
 
 def test_rules_with_crossed_bounds_are_an_error() -> None:
-    with pytest.raises(ValueError, match=r"chunk_max_steps .* \(7\), got 3"):
+    with pytest.raises(ValueError, match=r"chunk_max_steps .* \(7\), found 3"):
         Rules(chunk_max_steps=3)

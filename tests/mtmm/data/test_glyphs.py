@@ -274,17 +274,19 @@ def test_the_way_a_number_is_written_does_not_change_the_fingerprint() -> None:
 
 @pytest.mark.parametrize("word_dropout", [-0.1, 1.0, float("nan")])
 def test_word_dropout_out_of_range(word_dropout: float) -> None:
-    with pytest.raises(ValueError, match=rf"word_dropout must be in \[0, 1\), got {word_dropout}"):
+    with pytest.raises(
+        ValueError, match=rf"word_dropout must be in \[0, 1\); found {word_dropout}"
+    ):
         glyphs.describe(word_dropout=word_dropout)
 
 
 @pytest.mark.parametrize("limit", [0, 19, 10**6])
 def test_limit_out_of_range(limit: int) -> None:
-    with pytest.raises(ValueError, match=f"limit must be .* 20 .*got {limit}"):
+    with pytest.raises(ValueError, match=f"limit must be .* 20 .*found {limit}"):
         glyphs.describe(limit=limit)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_seed_out_of_range(seed: int) -> None:
-    with pytest.raises(ValueError, match=f"seed must be .*got {seed}"):
+    with pytest.raises(ValueError, match=f"seed must be .*found {seed}"):
         glyphs.describe(seed=seed)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtmm.heads.classification import Classification, ClassificationHead
+from mtmm.heads.classification import Classification, ClassificationHead, balanced_weights
 from mtmm.spec import IGNORED, Features, Task
 
 TASK = Task(name="t", kind="classification", classes=4)
@@ -38,6 +38,86 @@ def test_the_loss_is_cross_entropy_of_the_labelled_samples() -> None:
     expected = F.cross_entropy(output[labelled], target[labelled])
     torch.testing.assert_close(OBJECTIVE.loss(output, target, labelled), expected)
     assert _measure(output, target, labelled)["loss"] == pytest.approx(expected.item(), rel=1e-6)
+
+
+WEIGHTS = [0.5, 2.0, 1e-4, 0.0]
+
+
+def test_the_weighted_loss_is_the_weighted_mean_of_torch() -> None:
+    output, target, labelled = _sample()
+    weighted = OBJECTIVE.weighted(WEIGHTS, target, labelled)
+    expected = F.cross_entropy(output[labelled], target[labelled], weight=torch.tensor(WEIGHTS))
+    torch.testing.assert_close(weighted.loss(output, target, labelled), expected)
+    assert not torch.isclose(OBJECTIVE.loss(output, target, labelled), expected)
+    # Weights are relative: however small, they are no reason to divide by anything else.
+    tiny = OBJECTIVE.weighted([1e-6 * w for w in WEIGHTS], target, labelled)
+    torch.testing.assert_close(tiny.loss(output, target, labelled), expected)
+
+
+def test_equal_weights_change_nothing() -> None:
+    output, target, labelled = _sample()
+    weighted = OBJECTIVE.weighted([3.0] * 4, target, labelled)
+    torch.testing.assert_close(
+        weighted.loss(output, target, labelled), OBJECTIVE.loss(output, target, labelled)
+    )
+
+
+@pytest.mark.parametrize("wrong", [IGNORED, 0, 999])
+def test_unlabelled_samples_have_no_weight(wrong: int) -> None:
+    output, target, labelled = _sample()
+    weighted = OBJECTIVE.weighted(WEIGHTS, target, labelled)
+    other = torch.where(labelled, target, wrong)
+    assert torch.equal(
+        weighted.loss(output, other, labelled), weighted.loss(output, target, labelled)
+    )
+
+
+def test_without_a_sample_of_weight_the_loss_is_0() -> None:
+    output, target, labelled = _sample()
+    output.requires_grad_()
+    weighted = OBJECTIVE.weighted([0.0, 0.0, 0.0, 1.0], target, labelled)  # class 3 never occurs
+    for there in (labelled, torch.zeros_like(labelled)):
+        loss = weighted.loss(output, target, there)
+        assert loss.item() == 0
+        assert (torch.autograd.grad(loss, output)[0] == 0).all()
+
+
+def test_only_the_training_loss_is_weighted() -> None:
+    output, target, labelled = _sample()
+    weighted = OBJECTIVE.weighted(WEIGHTS, target, labelled)
+    measured = weighted.measure(weighted.update(weighted.sums(CPU), output, target, labelled))
+    assert measured == _measure(output, target, labelled)
+    assert torch.equal(weighted.constant(target, labelled), OBJECTIVE.constant(target, labelled))
+
+
+def test_balanced_weights_by_hand() -> None:
+    target = torch.tensor([0, 0, 0, 0, 0, 0, 2, 2, 3])
+    # 9 samples, 3 of 4 classes occur: 9 / (3 n_k).
+    assert balanced_weights(target, 4).tolist() == [0.5, 0.0, 1.5, 3.0]
+    assert balanced_weights(target[:0], 4).tolist() == [0.0] * 4
+
+
+def test_balanced_weights_come_from_labelled_samples_alone() -> None:
+    output, target, labelled = _sample()
+    weighted = OBJECTIVE.weighted("balanced", torch.where(labelled, target, 0), labelled)
+    assert weighted.class_weights is not None
+    truth = target[labelled]
+    mass = torch.stack([(truth == k).sum() * weighted.class_weights[k] for k in range(4)])
+    torch.testing.assert_close(mass, torch.tensor([1.0, 1.0, 1.0, 0.0]) * len(truth) / 3)
+    # Every class that occurs counts the same: the loss is the mean of the classes' means.
+    means = [
+        F.cross_entropy(output[labelled][truth == k], truth[truth == k]) for k in truth.unique()
+    ]
+    torch.testing.assert_close(weighted.loss(output, target, labelled), torch.stack(means).mean())
+
+
+@pytest.mark.parametrize(
+    "weights", [[1.0, 1.0], [1.0] * 5, [0.0] * 4, [1.0, 1.0, 1.0, -1.0], [1.0, 1.0, 1.0, math.nan]]
+)
+def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
+    _, target, labelled = _sample()
+    with pytest.raises(ValueError, match="`class_weights` of task 't' needs 4 finite numbers"):
+        OBJECTIVE.weighted(weights, target, labelled)
 
 
 def test_unlabelled_samples_get_no_gradient_whatever_their_target() -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtmm.heads import HEADS, objectives
+from mtmm.heads import HEADS, objectives, weighted
 from mtmm.heads.base import Objective
 from mtmm.heads.classification import Classification
-from mtmm.spec import Task
+from mtmm.spec import Batch, Task
 
 TASKS = (
     Task(name="s", kind="classification", classes=3),
@@ -20,6 +20,48 @@ def test_each_task_has_the_objective_of_its_kind() -> None:
     for task in TASKS:
         assert type(made[task.name]) is Classification
         assert made[task.name].task is task
+
+
+TRAIN = Batch(
+    inputs={},
+    targets={"s": torch.tensor([0, 0, 1, 2]), "t": torch.tensor([0, 1, 1, 1])},
+    present={},
+    labelled={"s": torch.tensor([True] * 4), "t": torch.tensor([True, True, True, False])},
+)
+
+
+def _weights(judged: dict[str, Objective]) -> dict[str, list[float] | None]:
+    made = {}
+    for name, objective in judged.items():
+        assert isinstance(objective, Classification)
+        given = objective.class_weights
+        made[name] = None if given is None else given.tolist()
+    return made
+
+
+def test_class_weights_of_all_tasks_or_of_those_named() -> None:
+    judged = objectives(TASKS)
+    s = [4 / 6, 4 / 3, 4 / 3]
+    assert _weights(weighted(judged, "balanced", TRAIN)) == {
+        "s": pytest.approx(s),
+        "t": pytest.approx([1.5, 0.75]),
+    }
+    assert _weights(weighted(judged, {"t": [1, 3]}, TRAIN)) == {"s": None, "t": [1.0, 3.0]}
+    both = weighted(judged, {"t": [1, 3], "s": "balanced"}, TRAIN)
+    assert _weights(both) == {"s": pytest.approx(s), "t": [1.0, 3.0]}
+    assert list(both) == ["s", "t"]
+    assert _weights(judged) == {"s": None, "t": None}
+
+
+def test_class_weights_of_a_task_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match=r"must name tasks; found 'u' \(there are: s, t\)"):
+        weighted(objectives(TASKS), {"u": "balanced"}, TRAIN)
+
+
+def test_a_kind_without_classes_refuses_class_weights() -> None:
+    count = Objective(Task(name="n", kind="count"))
+    with pytest.raises(ValueError, match="task 'n' of kind 'count' has no classes to weigh"):
+        count.weighted("balanced", TRAIN.targets["t"], TRAIN.labelled["t"])
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from mtmm.model import PathModel, build_model
+from mtmm.paths import Path
 from mtmm.sharing import SHARINGS
+from mtmm.sharing.base import Sharing
 from mtmm.spec import Batch, Description
 
 every_sharing = pytest.mark.parametrize("name", SHARINGS)
@@ -58,6 +61,45 @@ def test_theta_is_what_more_than_one_task_uses(
 
 
 @every_sharing
+def test_islands_are_tasks_that_do_not_reach_each_other(
+    name: str, description: Description, batch: Batch
+) -> None:
+    model = _model(name, description)
+    outputs = model(batch.inputs, batch.present).outputs
+    islands = model.islands()
+    assert [task for island in islands for task in island.tasks] == ["left", "right"]
+    assert (len(islands) == len(outputs)) is model.independent
+    for tasks, parameters in islands:
+        mine = {id(parameter) for parameter in parameters}
+        assert len(mine) == len(parameters)
+        total = torch.stack([outputs[task].sum() for task in tasks]).sum()
+        gradients = torch.autograd.grad(
+            total, list(model.parameters()), allow_unused=True, retain_graph=True
+        )
+        used = zip(model.parameters(), gradients, strict=True)
+        assert mine == {id(p) for p, gradient in used if gradient is not None}
+
+
+def test_an_independent_sharing_must_name_its_islands() -> None:
+    class Silent(Sharing):
+        independent = True
+
+    with pytest.raises(NotImplementedError, match="Silent is independent and has no `islands`"):
+        Silent(lambda users: Path([], [], nn.Identity()), ["a"]).islands()  # type: ignore[arg-type]
+
+
+@every_sharing
 def test_independent_means_that_nothing_is_shared(name: str, description: Description) -> None:
     model = _model(name, description)
     assert model.independent is SHARINGS[name].independent is (not SHARINGS[name].spaces)
+
+
+@every_sharing
+@pytest.mark.parametrize("tasks", [["left"], ["left", "right"]])
+def test_the_number_of_paths_is_known_before(
+    name: str, tasks: list[str], description: Description
+) -> None:
+    model = _model(name, description.select(["image", "text"], tasks))
+    paths = [module for module in model.modules() if isinstance(module, Path)]
+    assert len(paths) <= SHARINGS[name].path_count(len(tasks))
+    assert len(paths) == (1 if name == "hard" else len(tasks))

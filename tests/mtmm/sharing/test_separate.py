@@ -27,6 +27,16 @@ def test_nothing_is_shared(description: Description, batch: Batch) -> None:
     assert (left != right).any()
 
 
+def test_an_island_is_the_model_of_its_task_alone(description: Description) -> None:
+    model = build_model(CONFIG, description)
+    assert isinstance(model, PathModel)
+    for tasks, parameters in model.islands():
+        alone = build_model(CONFIG, description.select(["image", "text"], tasks))
+        # In the same order: sums over parameters round alike.
+        assert [p.shape for p in parameters] == [p.shape for p in alone.parameters()]
+        assert all(map(torch.equal, parameters, alone.parameters()))
+
+
 def test_it_is_as_large_as_the_tasks_alone(description: Description) -> None:
     alone = _count(description, ["left"]) + _count(description, ["right"])
     assert _count(description, ["left", "right"]) == alone

@@ -33,3 +33,11 @@ def test_learned_tensors_are_in_the_state_and_have_gradients(name: str) -> None:
     assert set(gradients) == set(weighting.learned) <= set(state)
     assert all(gradient.shape == state[key].shape for key, gradient in gradients.items())
     assert (weighting.learning_rate > 0) == bool(weighting.learned)
+
+
+@every_weighting
+def test_it_says_what_it_needs_and_in_which_spaces(name: str) -> None:
+    weighting = WEIGHTINGS[name]
+    assert weighting.needs in ("losses", "gramian", "jacobian")
+    assert bool(weighting.spaces) == (weighting.needs != "losses")
+    assert weighting.spaces <= {"theta", "z", "last"}

@@ -1,0 +1,1 @@
+"""What each command does. A module imports no more than its command needs: planning is quick."""

@@ -1,0 +1,247 @@
+"""From a suite to its configurations: every combination resolved, merged, skipped or refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench.overrides import Choice, Override, OverrideError, SimplexPoint, apply
+from bench.simplex import simplex_points
+from bench.smoke import shrunk
+from bench.suite import Suite, SuiteError
+from bench.sweeps import Exclusion
+from bench.variant import Resolver, describe, with_defaults
+from mtmm.data import DATASETS
+from mtmm.registry import resolve
+from mtmm.settings import Path, Problem, listed, nearest
+
+Config = dict[str, Any]
+
+MAX_COMBINATIONS = 20_000
+
+
+@dataclass(slots=True)
+class Expansion:
+    """What a suite came to: configurations without duplicates, and what went wrong on the way."""
+
+    suite: Suite
+    configs: dict[str, Config] = field(default_factory=dict)
+    skipped: dict[str, tuple[Config, str]] = field(default_factory=dict)
+    origins: dict[str, Choice] = field(default_factory=dict)
+    """The first choice that led to each configuration, run or skipped; empty for the base alone."""
+    problems: list[Problem] = field(default_factory=list)
+    matched: set[Path] = field(default_factory=set)
+    """Places of the exclusions that some combination matched."""
+    resolver: Resolver = field(default_factory=Resolver)
+    raw: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.raw = with_defaults(self.suite.base)
+
+    def add(self, choice: Choice) -> str | None:
+        """Resolve one variant and keep it; its key, or None where it was refused or skipped."""
+        try:
+            raw = apply(self.raw, _with_points(choice, self.raw))
+        except OverrideError as error:
+            self.problems.append(Problem(error.source, str(error)))
+            return None
+        problems: list[Problem] = []
+        config = self.resolver.resolve(raw, problems)
+        if not problems:
+            return self._keep(config, choice)
+        if choice and all(problem.combination for problem in problems):
+            self._skip(config, choice, "; ".join(problem.message for problem in problems))
+        else:
+            self.problems += [
+                _placed(p, choice, self.suite) for p in problems if _counts(p, choice)
+            ]
+        return None
+
+    def resolved(self, raw: Mapping[str, Any]) -> Config | None:
+        """A configuration out of settings that no file holds; None where they have no meaning."""
+        problems: list[Problem] = []
+        config = self.resolver.resolve(raw, problems)
+        return None if problems else config
+
+    def _keep(self, config: Config, choice: Choice) -> str | None:
+        for exclusion in self.suite.exclusions:
+            if agrees(config, exclusion.when):
+                self.matched.add(exclusion.source)
+                if choice:
+                    self._skip(config, choice, exclusion.reason)
+                else:
+                    text = "matches the base, which is always planned"
+                    self.problems.append(Problem(exclusion.source, text))
+                return None
+        if self.suite.smoke:
+            config = shrunk(config)
+        if too_large := self._too_large(config):
+            if choice:
+                self._skip(config, choice, too_large)
+            else:
+                self.problems.append(self.suite.placed(Problem(("model",), too_large)))
+            return None
+        key = key_of(config)
+        self.configs.setdefault(key, config)
+        self._note(key, choice)
+        return key
+
+    def _skip(self, config: Config, choice: Choice, reason: str) -> None:
+        key = key_of(config)
+        self.skipped.setdefault(key, (config, reason))
+        self._note(key, choice)
+
+    def _note(self, key: str, choice: Choice) -> None:
+        if not self.origins.get(key):
+            self.origins[key] = choice
+
+    def _too_large(self, config: Config) -> str | None:
+        count = self.resolver.parameters(config)
+        if count is None or count <= self.suite.max_params:
+            return None
+        return f"{count:,} parameters, more than max_params ({self.suite.max_params:,})"
+
+
+def expand(suite: Suite) -> Expansion:
+    """Every combination of a suite; raises SuiteError with all that is wrong with them."""
+    combinations = sum(math.prod(map(len, block)) for block in suite.sweep)
+    if combinations > MAX_COMBINATIONS:
+        text = f"at most {MAX_COMBINATIONS:,} combinations; found {combinations:,}"
+        raise SuiteError(suite.document, [Problem(("sweep",), text)])
+    expansion = Expansion(suite)
+    base = expansion.add(())
+    for choice in _choices(suite):
+        expansion.add(choice)
+    if base is not None:
+        for choice in _removals(suite, expansion.configs[base], expansion.problems):
+            expansion.add(choice)
+        expansion.problems += _idle_exclusions(suite, expansion)
+    return expansion
+
+
+def key_of(config: Config) -> str:
+    """Equal for equal configurations."""
+    return json.dumps(config, sort_keys=True)
+
+
+def agrees(config: Config, when: Choice) -> bool:
+    """Whether a resolved configuration has all these values."""
+    return all(_matches(_look(config, override), override.value) for override in when)
+
+
+def _choices(suite: Suite) -> Iterator[Choice]:
+    for block in suite.sweep:
+        for rows in itertools.product(*block):
+            yield tuple(itertools.chain.from_iterable(rows))
+    yield from suite.replacements
+
+
+def _removals(suite: Suite, base: Config, problems: list[Problem]) -> Iterator[Choice]:
+    for removal in suite.removals:
+        there = base[removal.key]
+        unknown = [name for name in removal.names or () if name not in there]
+        for name in unknown:
+            text = f"the base has no '{name}'{nearest(name, there)} (it has: {listed(there)})"
+            problems.append(Problem(removal.source, text))
+        if len(there) < 2:
+            text = f"nothing is left when '{there[0]}', the only one of the base, is removed"
+            problems.append(Problem(removal.source, text))
+        elif not unknown:
+            for name in removal.names or there:
+                rest = [other for other in there if other != name]
+                yield (Override((removal.key,), removal.source, rest, label=f"no-{name}"),)
+
+
+def _idle_exclusions(suite: Suite, expansion: Expansion) -> Iterator[Problem]:
+    if expansion.problems:
+        return  # with a variant refused, nobody knows what would have matched
+    planned = [*expansion.configs.values(), *(config for config, _ in expansion.skipped.values())]
+    for exclusion in suite.exclusions:
+        if exclusion.source not in expansion.matched:
+            yield _idle(exclusion, planned)
+
+
+def _idle(exclusion: Exclusion, planned: Sequence[Config]) -> Problem:
+    """Which setting of an exclusion no planned combination has, if it is one alone."""
+    for override in exclusion.when:
+        if not any(_matches(_look(config, override), override.value) for config in planned):
+            values = dict.fromkeys(_told(_look(config, override)) for config in planned)
+            wanted = _told(override.value)
+            text = (
+                f"no combination has this value{nearest(wanted, values)} "
+                f"(there are: {listed(list(values)[:20])})"
+            )
+            return Problem(override.source, text)
+    return Problem((*exclusion.source, "when"), "matches no combination")
+
+
+def _look(config: Config, override: Override) -> Any:
+    value: Any = config
+    for part in override.target:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    if isinstance(value, Mapping):
+        if isinstance(wanted, str):
+            return value.get("name") == wanted
+        return isinstance(wanted, Mapping) and all(
+            key in value and _matches(value[key], item) for key, item in wanted.items()
+        )
+    if isinstance(value, bool) or isinstance(wanted, bool):
+        return value is wanted  # True == 1
+    return bool(value == wanted)
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Mapping) and set(value) >= {"name"}:
+        return str(value["name"])
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _with_points(choice: Choice, raw: Mapping[str, Any]) -> Choice:
+    """The choice with points of the simplex in place of their numbers."""
+    if not any(isinstance(override.value, SimplexPoint) for override in choice):
+        return choice
+    count = _num_tasks(choice, raw)
+    return tuple(
+        replace(o, value=list(simplex_points(count, o.value.count)[o.value.index]))
+        if isinstance(o.value, SimplexPoint)
+        else o
+        for o in choice
+    )
+
+
+def _num_tasks(choice: Choice, raw: Mapping[str, Any]) -> int:
+    """The number of tasks of a variant; 1 where that is a mistake, told when it is resolved."""
+    rest = tuple(o for o in choice if not isinstance(o.value, SimplexPoint))
+    settings = apply(raw, rest)
+    tasks = settings.get("tasks")
+    if isinstance(tasks, list) and tasks:
+        return len(tasks)
+    problems: list[Problem] = []
+    dataset = resolve("dataset", DATASETS, settings.get("dataset"), (), problems)
+    whole = None if problems else describe(dataset, problems)
+    return len(whole.tasks) if whole is not None else 1
+
+
+def _counts(problem: Problem, choice: Choice) -> bool:
+    # In a sweep a meaningless combination is skipped; only the mistakes beside it are told.
+    return not (choice and problem.combination)
+
+
+def _placed(problem: Problem, choice: Iterable[Override], suite: Suite) -> Problem:
+    """The problem at its place in the file: in the axis it comes from, else in the base."""
+    # The innermost axis first: of a component and its setting, swept together, it is the setting.
+    for override in sorted(choice, key=lambda override: -len(override.target)):
+        target = override.target
+        shared = min(len(target), len(problem.path))
+        if target[:shared] == problem.path[:shared]:
+            inside = problem.path[len(target) :]
+            return Problem((*override.source, *inside), problem.message)
+    return suite.placed(problem)

@@ -1,0 +1,117 @@
+"""What `bench plan` tells: variants, units, what is there already, skips, and the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from bench.environment import device_name
+from bench.estimate import estimate
+from bench.planning import Plan, Variant
+from bench.store import Store
+
+Overview = Mapping[str, Any]
+
+
+def overview(plan: Plan, store: Store, device: torch.device) -> Overview:
+    """The plan against the store, as JSON-able values."""
+    cells = plan.cells(device.type)
+    there = {cell.id: store.has(cell.id) for cell in cells.values()}
+    blocks = plan.blocks(device_name(device))
+    timed = [store.has_block(block) for block in blocks]
+
+    def variant(one: Variant) -> dict[str, Any]:
+        units = [(seed, cells[one.name, seed].id) for seed in plan.suite.seeds]
+        return {
+            "name": one.name,
+            "parameters": one.parameters,
+            "single_task": plan.single_task.get(one.name),
+            "cells": [{"seed": seed, "id": unit, "there": there[unit]} for seed, unit in units],
+            "config": one.config,
+        }
+
+    missing = list({cell.id: cell for cell in cells.values() if not there[cell.id]}.values())
+    left = [block for block, done in zip(blocks, timed, strict=True) if not done]
+    records = store.records() if missing else ()
+    return {
+        "suite": plan.suite.name,
+        "question": plan.suite.question,
+        "seeds": list(plan.suite.seeds),
+        "baseline": plan.baseline,
+        "variants": [variant(one) for one in plan.variants],
+        "single_task": [variant(one) for one in plan.twins],
+        "skipped": [asdict(skip) for skip in plan.skips],
+        "timing": [
+            {
+                "mode": block.mode,
+                "batch_size": block.batch_size,
+                "arms": len(block.arms),
+                "there": done,
+            }
+            for block, done in zip(blocks, timed, strict=True)
+        ],
+        "estimate": asdict(estimate(missing, left, records)),
+    }
+
+
+def overview_text(told: Overview) -> str:
+    """The overview for a terminal."""
+    return "\n".join(_lines(told))
+
+
+def _lines(told: Overview) -> Iterator[str]:
+    yield f"{told['suite']}: {told['question']}".rstrip(" :")
+    yield f"{_count(told['variants'], 'variant')} × {_count(told['seeds'], 'seed')}:"
+    yield from _variants(told["variants"], told["baseline"])
+    if told["single_task"]:
+        yield "trained for Δm only, not timed, no verdict:"
+        yield from _variants(told["single_task"], "")
+    for skip in told["skipped"]:
+        yield f"  skipped: {skip['name']}: {skip['reason']}"
+    cells = {c["id"]: c["there"] for v in _trained(told) for c in v["cells"]}
+    done = sum(cells.values())
+    yield f"{len(cells)} train cells, {done} of them there; {len(told['timing'])} timing blocks"
+    for block in told["timing"]:
+        state = "there" if block["there"] else "to do"
+        arms = _count(range(block["arms"]), "arm")
+        yield f"  {block['mode']} at batch size {block['batch_size']}, {arms}: {state}"
+    if done < len(cells) or not all(block["there"] for block in told["timing"]):
+        yield _time(told["estimate"])
+
+
+def _trained(told: Overview) -> list[Mapping[str, Any]]:
+    return [*told["variants"], *told["single_task"]]
+
+
+def _variants(variants: list[Mapping[str, Any]], baseline: str) -> Iterator[str]:
+    for one in variants:
+        done, count = sum(cell["there"] for cell in one["cells"]), one["parameters"]
+        size = "" if count is None else f", {count:,} parameters"
+        mark = " (baseline)" if one["name"] == baseline else ""
+        yield f"  {one['name']}{mark}: {done} of {len(one['cells'])} there{size}"
+
+
+def _time(left: Mapping[str, Any]) -> str:
+    judged = left["alike"] + left["guessed"]
+    told = [f"training about {_duration(left['train_s'])}"] if judged else []
+    if left["timing_s"]:
+        told.append(f"timing at most {_duration(left['timing_s'])}")
+    notes = []
+    if left["guessed"]:
+        notes.append(f"{left['guessed']} cells judged by other models on the same data")
+    if left["unknown"]:
+        notes.append(f"{left['unknown']} cells are like none that has run: no estimate")
+    return "time left: " + "; ".join([", ".join(told), *notes] if told else notes)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _count(things: Any, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,59 @@
+"""What a suite may set besides components: the settings of `train:`, `numerics:` and `timing:`.
+
+Each section is a signature; the checks, the error texts, the JSON Schema and the reference page
+derive from it, as they do for components.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mtmm.settings import PartName, Range, TaskName
+
+Positive = Annotated[int, Range(low=1)]
+BatchSize = Annotated[int, Range(low=1, high=2**20)]
+NotNegative = Annotated[float, Range(low=0)]
+AboveZero = Annotated[float, Range(above=0)]
+ClassWeights = Literal["balanced"] | list[NotNegative]
+
+
+def train(
+    *,
+    epochs: Annotated[int, Range(low=1, high=1_000_000)] = 5,
+    max_steps: Positive | None = None,
+    batch_size: BatchSize = 128,
+    warmup: NotNegative = 0.0,
+    clip_norm: AboveZero | None = None,
+    patience: Positive | None = None,
+    class_weights: Literal["balanced"] | dict[TaskName, ClassWeights] | None = None,
+    freeze: list[PartName] | None = None,
+    lr_scale: dict[PartName, AboveZero] | None = None,
+    threads: Annotated[int, Range(low=1, high=1024)] = 1,
+) -> None:
+    """How a variant is trained, besides `optimizer` and `schedule`.
+
+    `max_steps` ends training early. `warmup` is the number of epochs, or a fraction of one, in
+    which the rate rises linearly. `clip_norm` bounds the 2-norm of the gradient; tasks that share
+    nothing are clipped each on its own. `patience` is the number of epochs without a better score
+    on val after which training stops. `class_weights` weigh the classes in a task's loss:
+    `balanced` for all tasks, or for each task `balanced` or a list of one weight a class. `freeze`
+    names parts whose parameters and statistics stand still, `lr_scale` factors on the rate of
+    parts. `threads` are CPU threads.
+    """
+
+
+def numerics(*, memory_format: Literal["channels_last", "contiguous"] = "channels_last") -> None:
+    """How tensors are laid out. `memory_format` is that of image inputs and convolutions."""
+
+
+def timing(
+    *,
+    batch_sizes: list[BatchSize] | None = None,
+    modes: list[Literal["train", "inference"]] | None = None,
+    budget_s: AboveZero = 60.0,
+) -> None:
+    """What is timed: every batch size in every mode.
+
+    Without `batch_sizes` it is the base's training batch size, without `modes` both. `budget_s`
+    is the time in seconds that one batch size in one mode may take.
+    """

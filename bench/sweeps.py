@@ -1,0 +1,223 @@
+"""What a suite varies: `sweep`, `ablate`, `exclude`, `baseline`.
+
+Each function takes a section's value and appends what is wrong with it to `problems`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from bench.overrides import SHORT, Axis, Block, Choice, Override, SimplexPoint, target_of
+from bench.sections import word
+from bench.variant import KEYS
+from mtmm.registry import resolve_settings
+from mtmm.settings import Path, Problem, Range, check, dotted, found, listed, nearest
+
+EACH = "each"
+"""In `ablate`: one modality or task at a time."""
+
+_MAX_POINTS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Modalities or tasks (`key`) to leave out one at a time; `names` None: each of the base."""
+
+    key: str
+    names: tuple[str, ...] | None
+    source: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """Combinations not to run: those that agree with `when` in everything it names."""
+
+    when: Choice
+    reason: str
+    source: Path
+
+
+def overrides(value: object, path: Path, problems: list[Problem]) -> Choice:
+    """Settings mapped to one value each, as in `baseline`."""
+    if not isinstance(value, dict):
+        text = f"must map settings to values, such as {{fusion: concat}}; found {found(value)}"
+        problems.append(Problem(path, text))
+        return ()
+    return tuple(
+        Override(target_of(key), (*path, key), item)
+        for key, item in value.items()
+        if _known(key, (*path, key), problems)
+    )
+
+
+def sweep(value: object, problems: list[Problem]) -> tuple[Block, ...]:
+    """`sweep`: blocks, joined."""
+    if not isinstance(value, list):
+        problems.append(Problem(("sweep",), f"must be a list of blocks; found {found(value)}"))
+        return ()
+    return tuple(_block(block, ("sweep", i), problems) for i, block in enumerate(value))
+
+
+def _block(block: object, path: Path, problems: list[Problem]) -> Block:
+    if not isinstance(block, dict) or not block:
+        text = f"a block maps settings to lists of values; found {found(block)}"
+        problems.append(Problem(path, text))
+        return ()
+    axes: list[Axis] = []
+    for key, values in block.items():
+        place = (*path, key)
+        if key == "zip":
+            axes += _zip(values, place, problems)
+        elif key == "simplex":
+            axes += _simplex(values, place, problems)
+        elif _known(key, place, problems, (*KEYS, *SHORT, "zip", "simplex")):
+            axes += _axis(key, values, place, problems)
+    _refuse_twice(axes, path, problems)
+    return tuple(axes)
+
+
+def _axis(key: str, values: object, place: Path, problems: list[Problem]) -> list[Axis]:
+    if not isinstance(values, list) or not values:
+        text = f"an axis is a list of one or more values; found {found(values)}"
+        problems.append(Problem(place, text))
+        return []
+    target = target_of(key)
+    return [tuple((Override(target, (*place, i), item),) for i, item in enumerate(values))]
+
+
+def _zip(value: object, path: Path, problems: list[Problem]) -> list[Axis]:
+    """Axes of equal length that advance together: one axis."""
+    if not isinstance(value, dict) or len(value) < 2:
+        text = f"must map two or more settings to lists of equal length; found {found(value)}"
+        problems.append(Problem(path, text))
+        return []
+    before = len(problems)
+    axes: list[Axis] = []
+    for key, values in value.items():
+        if _known(key, (*path, key), problems):
+            axes += _axis(key, values, (*path, key), problems)
+    if len(problems) > before:
+        return []
+    lengths = {key: len(values) for key, values in value.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        problems.append(Problem(path, f"lists must be equally long; {told}"))
+        return []
+    return [tuple(sum(rows, ()) for rows in zip(*axes, strict=True))]
+
+
+def simplex_settings(
+    *, axis: str = "weighting.weights", points: Annotated[int, Range(low=1, high=_MAX_POINTS)] = 9
+) -> None:
+    """Points of the simplex of task weights, which sum to the number of tasks.
+
+    The centre first, then fixed-seed Sobol points. `axis` is the setting that takes the weights.
+    """
+
+
+def _simplex(value: object, path: Path, problems: list[Problem]) -> list[Axis]:
+    if not isinstance(value, dict):
+        text = f"must be a mapping with `axis` and `points`; found {found(value)}"
+        problems.append(Problem(path, text))
+        return []
+    before = len(problems)
+    given = resolve_settings("simplex", simplex_settings, value, path, problems)
+    if len(problems) > before or not _known(given["axis"], (*path, "axis"), problems):
+        return []
+    target, count = target_of(given["axis"]), given["points"]
+    return [tuple((Override(target, path, SimplexPoint(i, count)),) for i in range(count))]
+
+
+def _refuse_twice(axes: Sequence[Axis], path: Path, problems: list[Problem]) -> None:
+    seen: set[Path] = set()
+    for override in (override for axis in axes for override in axis[0]):
+        if override.target in seen:
+            text = f"'{dotted(override.target)}' is swept twice in this block"
+            place = override.source[:-1] if isinstance(override.source[-1], int) else path
+            problems.append(Problem(place, text))
+        seen.add(override.target)
+
+
+def ablate(
+    value: object, problems: list[Problem]
+) -> tuple[tuple[Choice, ...], tuple[Removal, ...]]:
+    """`ablate`: components to replace one at a time, modalities and tasks to remove."""
+    if not isinstance(value, dict):
+        text = f"must map settings to what replaces them; found {found(value)}"
+        problems.append(Problem(("ablate",), text))
+        return (), ()
+    replacements: list[Choice] = []
+    removals: list[Removal] = []
+    for key, item in value.items():
+        place: Path = ("ablate", key)
+        if key in ("modalities", "tasks"):
+            removals += _removal(key, item, place, problems)
+        elif _known(key, place, problems):
+            values = item if isinstance(item, list) else [item]
+            replacements += [
+                choice for axis in _axis(key, values, place, problems) for choice in axis
+            ]
+    return tuple(replacements), tuple(removals)
+
+
+def _removal(key: str, value: object, place: Path, problems: list[Problem]) -> list[Removal]:
+    if value == EACH:
+        return [Removal(key=key, names=None, source=place)]
+    names, wrong = check(list[str], value)
+    if wrong is not None or not names:
+        text = f"must be the word each, or a list of {key} to remove one at a time"
+        problems.append(Problem(place, f"{text}; found {found(value)}"))
+        return []
+    return [Removal(key=key, names=tuple(names), source=place)]
+
+
+def exclude(value: object, problems: list[Problem]) -> tuple[Exclusion, ...]:
+    """`exclude`: combinations not to run, each with its reason."""
+    if not isinstance(value, list):
+        text = f"must be a list of {{when: ..., reason: ...}}; found {found(value)}"
+        problems.append(Problem(("exclude",), text))
+        return ()
+    return tuple(
+        exclusion
+        for i, item in enumerate(value)
+        for exclusion in _exclusion(item, ("exclude", i), problems)
+    )
+
+
+def _exclusion(item: object, path: Path, problems: list[Problem]) -> list[Exclusion]:
+    keys = ("when", "reason")
+    if not isinstance(item, dict):
+        text = f"must be a mapping with `when` and `reason`; found {found(item)}"
+        problems.append(Problem(path, text))
+        return []
+    before = len(problems)
+    for key in item:
+        if key not in keys:
+            text = f"unknown key '{key}'{nearest(key, keys)} (there are: {listed(keys)})"
+            problems.append(Problem((*path, key), text))
+    when = overrides(item.get("when", {}), (*path, "when"), problems)
+    reason = word(item.get("reason", ""), (*path, "reason"), problems)
+    if len(problems) == before:
+        if not when:
+            text = "needs `when`: the settings of the combinations to leave out"
+            problems.append(Problem(path, text))
+        if not reason.strip():
+            problems.append(Problem(path, "needs `reason`: why these are left out"))
+    if len(problems) > before:
+        return []
+    return [Exclusion(when=when, reason=reason, source=path)]
+
+
+def _known(
+    key: str, place: Path, problems: list[Problem], names: Sequence[str] = (*KEYS, *SHORT)
+) -> bool:
+    first = key.split(".")[0]
+    if first in names and all(key.split(".")):
+        return True
+    text = (
+        f"unknown setting '{key}'{nearest(first, names)} (it starts with one of: {listed(names)})"
+    )
+    problems.append(Problem(place, text))
+    return False
