@@ -117,9 +117,18 @@ def test_the_fusion_in_contributing_works() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_shipped_suite_plans_and_runs_small(path: Path, tmp_path: Path) -> None:
-    suite = parse(path.read_text(encoding="utf-8"), str(path)).value
-    plan(suite)
-    small = tmp_path / path.name
-    small.write_text(yaml.safe_dump(cheap(suite)), encoding="utf-8")
-    assert main(["run", str(small), "--results", str(tmp_path / "results"), "-q"]) == 0
+def test_every_shipped_suite_plans_and_runs_with_smoke(path: Path, tmp_path: Path) -> None:
+    plan(path)
+    results = tmp_path / "results"
+    options = ["--smoke", "--set", "timing=off", "--results", str(results), "-q"]
+    assert main(["run", str(path), *options]) == 0
+    assert (results / f"{path.stem}-smoke" / "report.md").exists()
+
+
+def test_the_suite_of_the_guide_runs_with_smoke(tmp_path: Path) -> None:
+    (text,) = blocks((ROOT / "docs" / "suites.md").read_text(encoding="utf-8"), "yaml")
+    suite = tmp_path / "guide.yaml"
+    suite.write_text(text, encoding="utf-8")
+    assert len(plan(suite).variants) == 20
+    options = ["--smoke", "--set", "timing=off", "--results", str(tmp_path / "results"), "-q"]
+    assert main(["run", str(suite), *options]) == 0

@@ -6,7 +6,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -59,6 +59,16 @@ class Rules:
     min_rounds: int = 3
     precision: float = 0.02
     budget_ms: float = 60_000.0
+
+    def within(self, budget_ms: float, arms: int) -> Rules:
+        """These rules for a block of so many arms; a small budget shortens warm-up and chunks."""
+        turn_ms = budget_ms / (arms * self.min_rounds)
+        return replace(
+            self,
+            budget_ms=budget_ms,
+            warmup_min_ms=min(self.warmup_min_ms, turn_ms / 4),
+            chunk_ms=min(self.chunk_ms, turn_ms / 4),
+        )
 
     def __post_init__(self) -> None:
         for name in ("warmup_window_steps", "chunk_min_steps"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.api import plan
-from bench.smoke import BATCH_SIZE, LIMIT, STEPS
+from bench.smoke import BATCH_SIZE, LIMIT, STEPS, TIMED_BATCH_SIZE
 
 
 def test_every_variant_once_a_few_steps_on_little_data(suite: dict[str, Any]) -> None:
@@ -24,7 +24,7 @@ def test_every_variant_once_a_few_steps_on_little_data(suite: dict[str, Any]) ->
     assert small.suite.name == "small-smoke"
     assert small.suite.seeds == (7,)
     assert small.suite.timing is not None
-    assert small.suite.timing.batch_sizes == (16,)
+    assert small.suite.timing.batch_sizes == (TIMED_BATCH_SIZE,)
     for variant in small.variants:
         assert variant.config["dataset"]["limit"] == LIMIT
         assert variant.config["train"]["max_steps"] == STEPS
