@@ -24,8 +24,9 @@ check: $(VENV)/.installed-dev ## format, lint, types
 microbench: $(VENV)/.installed-dev ## the training loop against a bare PyTorch loop
 	$(BIN)/python tests/benchmarks/bench_loop.py
 
-sweepbench: $(VENV)/.installed-dev ## how long a plan of 10,000 variants takes, and --help
+sweepbench: $(VENV)/.installed-dev ## what planning and a process for each cell cost
 	$(BIN)/python tests/benchmarks/bench_plan.py
+	$(BIN)/python tests/benchmarks/bench_cells.py
 
 test-cuda: $(VENV)/.installed-dev ## the tests that need a GPU
 	$(BIN)/python -m pytest -q -m cuda

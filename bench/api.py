@@ -11,7 +11,8 @@ from rich.console import Console
 
 from bench import smoke as smoking
 from bench.document import plain
-from bench.environment import pick_device
+from bench.environment import pick_devices
+from bench.execution.training import Options
 from bench.planning import Plan, make_plan
 from bench.progress import Progress
 from bench.report.frame import load_frame
@@ -46,16 +47,20 @@ def run(
     *,
     results: str | Path = "results",
     device: str = "auto",
+    workers: int | None = None,
     settings: Mapping[str, Any] | None = None,
     smoke: bool = False,
 ) -> pd.DataFrame:
     """Run what is missing of a suite, write its report and return its frame.
 
-    `settings` and `smoke` as in `plan`.
+    `device` may be a list of GPUs, `cuda:0,cuda:1`. `workers` is the number of cells that train at
+    a time: by default as many as the cores hold, one a GPU; 0 trains in this process, one after
+    another. `settings` and `smoke` as in `plan`.
     """
     planned = plan(suite, settings=settings, smoke=smoke)
     store = Store(results)
-    run_plan(planned, store, pick_device(device), Progress(Console(stderr=True)))
+    options = Options(devices=pick_devices(device), workers=workers)
+    run_plan(planned, store, options, Progress(Console(stderr=True)))
     write_report(store.suite_folder(planned.suite.name))
     return load(store.suite_folder(planned.suite.name))
 

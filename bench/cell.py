@@ -13,6 +13,7 @@ from typing import Any
 from bench.optimization import OPTIMIZERS
 from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, named_hash
 from bench.variant import description_of
+from mtmm.settings import settings_of
 from mtmm.source import combine
 
 SCHEMA_VERSION = 2
@@ -35,7 +36,7 @@ class TrainCell:
         return identity(
             {
                 "kind": "train",
-                "config": self.config,
+                "config": _numeric(self.config),
                 "seed": self.seed,
                 "data": self.fingerprint,
                 "device": self.device_type,
@@ -90,6 +91,12 @@ class TimingBlock:
         return identity({"block": self.id, "arm": arm.id})
 
 
+def _numeric(config: Config) -> dict[str, Any]:
+    """The part of a variant that can change a number."""
+    train = {key: value for key, value in config["train"].items() if key != "checkpoint"}
+    return {**config, "train": train}
+
+
 @cache
 def _torch_version() -> str:
     return version("torch")
@@ -105,10 +112,30 @@ _TIMED = (
 )
 """The settings of `train:` that change the cost of a step, batch size apart."""
 
+_SOME = 0.01  # in place of a number whose default is 0
+
 
 def timed_part(config: Config) -> dict[str, Any]:
-    """The part of a variant that decides what a step costs."""
-    return {**config, "train": {key: config["train"][key] for key in _TIMED}}
+    """The part of a variant that decides what a step costs.
+
+    A rate or a bound costs the same whatever number it is: each is replaced by one that stands for
+    all of them.
+    """
+    train = {key: config["train"][key] for key in _TIMED}
+    optimizer, scale = train["optimizer"], train["lr_scale"] or {}
+    declared = settings_of(OPTIMIZERS[optimizer["name"]])
+    train["optimizer"] = {
+        # A momentum or decay of 0 saves work.
+        key: (declared[key].default or _SOME) if isinstance(value, float) and value else value
+        for key, value in optimizer.items()
+    }
+    if train["clip_norm"] is not None:
+        train["clip_norm"] = 1.0
+    # What has one rate is stepped together.
+    groups = dict.fromkeys([1.0, *(scale[part] for part in sorted(scale))])
+    number = {factor: float(i) for i, factor in enumerate(groups, start=1)}
+    train["lr_scale"] = {part: number[factor] for part, factor in scale.items()} or None
+    return {**config, "train": train}
 
 
 def identity(payload: Mapping[str, Any]) -> str:

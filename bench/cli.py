@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BAD_INPUT, FAILED, OK, InputError
+from bench.report import FORMATS
 from mtmm._version import __version__
 
 
@@ -40,6 +41,19 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run what is missing of suites and print the comparison")
     run.add_argument("suites", nargs="+", metavar="SUITE", type=Path, help="a suite file")
     _add_suite_options(run)
+    run.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="cells at a time (default: as many as the cores hold, one a GPU); 0: in this process",
+    )
+    run.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="the longest that one cell may train"
+    )
+    run.add_argument(
+        "--retry-failed", action="store_true", help="try units again that have failed before"
+    )
+    run.add_argument("--fail-fast", action="store_true", help="end with the first unit that fails")
     run.add_argument("-q", "--quiet", action="store_true", help="no progress")
     run.set_defaults(command=run_suites)
 
@@ -53,7 +67,19 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "folders", nargs="+", metavar="FOLDER", type=Path, help="such as results/default"
     )
+    report.add_argument(
+        "--format",
+        dest="formats",
+        type=_formats,
+        metavar="LIST",
+        help=f"what to write, out of {','.join(FORMATS)} (default: all)",
+        default=FORMATS,
+    )
     report.set_defaults(command=report_folders)
+
+    status = commands.add_parser("status", help="what a results folder holds and what runs now")
+    _add_results(status)
+    status.set_defaults(command=show_status)
 
     listing = commands.add_parser("list", help="list components and their settings")
     listing.add_argument("kind", nargs="?", help="only this kind, such as fusion")
@@ -66,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _add_suite_options(command: argparse.ArgumentParser) -> None:
+def _add_results(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--results",
         type=Path,
@@ -74,8 +100,14 @@ def _add_suite_options(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the records (default: results)",
     )
+
+
+def _add_suite_options(command: argparse.ArgumentParser) -> None:
+    _add_results(command)
     command.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda, cuda:N or a list of GPUs, cuda:0,cuda:1 (default: auto)",
     )
     command.add_argument(
         "--set",
@@ -104,12 +136,46 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number at least 0; found '{text}'")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0; found '{text}'")
+    return seconds
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    formats = tuple(text.split(","))
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        known = ", ".join(FORMATS)
+        raise argparse.ArgumentTypeError(f"must be out of {known}; found '{unknown[0]}'")
+    return formats
+
+
 def run_suites(options: argparse.Namespace) -> int:
     """`run`."""
     from bench.commands.request import Request
     from bench.commands.run import run
+    from bench.execution.training import Options
 
-    return run(options.suites, Request.of(options), quiet=options.quiet)
+    request = Request.of(options)
+    how = Options(
+        devices=request.devices,
+        workers=options.workers,
+        timeout_s=options.timeout,
+        retry_failed=options.retry_failed,
+        fail_fast=options.fail_fast,
+    )
+    return run(options.suites, request, how, quiet=options.quiet)
 
 
 def show_plan(options: argparse.Namespace) -> int:
@@ -124,7 +190,14 @@ def report_folders(options: argparse.Namespace) -> int:
     """`report`."""
     from bench.commands.report import report
 
-    return report(options.folders)
+    return report(options.folders, options.formats)
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """`status`."""
+    from bench.commands.status import status
+
+    return status(options.results)
 
 
 def list_components(options: argparse.Namespace) -> int:

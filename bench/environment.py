@@ -39,6 +39,19 @@ def device_name(device: torch.device) -> str:
     return f"{_cpu_model()} ({os.cpu_count()} cores)"
 
 
+def pick_devices(wanted: str) -> tuple[torch.device, ...]:
+    """The devices of a list such as `cuda:0,cuda:1`, or the one of `auto`, `cpu` or `cuda`.
+
+    Raises ValueError where one is not there or named twice, and for a CPU among others.
+    """
+    devices = tuple(pick_device(one.strip()) for one in wanted.split(","))
+    if len(devices) > 1 and (len(set(devices)) < len(devices) or devices[0].type == "cpu"):
+        raise ValueError(f"several devices must be different GPUs; found '{wanted}'")
+    if len({device.type for device in devices}) > 1:
+        raise ValueError(f"several devices must be of one type; found '{wanted}'")
+    return devices
+
+
 def pick_device(wanted: str) -> torch.device:
     """`auto` is CUDA where there is one; ValueError where what is wanted is not there."""
     if wanted == "auto":

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.naming import ABSENT, look_up
 from bench.overrides import Choice, Override, OverrideError, SimplexPoint, apply
 from bench.simplex import simplex_points
-from bench.smoke import shrunk
 from bench.suite import Suite, SuiteError
 from bench.sweeps import Exclusion
 from bench.variant import Resolver, describe, with_defaults
@@ -38,12 +38,13 @@ class Expansion:
     """Places of the exclusions that some combination matched."""
     resolver: Resolver = field(default_factory=Resolver)
     raw: dict[str, Any] = field(init=False)
+    _of_base: set[tuple[Path, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.raw = with_defaults(self.suite.base)
 
     def add(self, choice: Choice) -> str | None:
-        """Resolve one variant and keep it; its key, or None where it was refused or skipped."""
+        """Resolve one variant and keep or skip it; its key, or None where it was refused."""
         try:
             raw = apply(self.raw, _with_points(choice, self.raw))
         except OverrideError as error:
@@ -51,53 +52,60 @@ class Expansion:
             return None
         problems: list[Problem] = []
         config = self.resolver.resolve(raw, problems)
+        reason = self._excluded(config)
         if not problems:
-            return self._keep(config, choice)
+            return self._keep(config, choice, reason)
         if choice and all(problem.combination for problem in problems):
-            self._skip(config, choice, "; ".join(problem.message for problem in problems))
-        else:
-            self.problems += [
-                _placed(p, choice, self.suite) for p in problems if _counts(p, choice)
-            ]
+            told = "; ".join(problem.message for problem in problems)
+            return self._skip(config, choice, told)
+        self._tell(problems, choice)
         return None
 
     def resolved(self, raw: Mapping[str, Any]) -> Config | None:
-        """A configuration out of settings that no file holds; None where they have no meaning."""
+        """A configuration out of settings that no file holds; None where it is not to be run."""
         problems: list[Problem] = []
         config = self.resolver.resolve(raw, problems)
-        return None if problems else config
+        return None if problems or self._too_large(config) else config
 
-    def _keep(self, config: Config, choice: Choice) -> str | None:
-        for exclusion in self.suite.exclusions:
-            if agrees(config, exclusion.when):
-                self.matched.add(exclusion.source)
-                if choice:
-                    self._skip(config, choice, exclusion.reason)
-                else:
-                    text = "matches the base, which is always planned"
-                    self.problems.append(Problem(exclusion.source, text))
-                return None
-        if self.suite.smoke:
-            config = shrunk(config)
-        if too_large := self._too_large(config):
-            if choice:
-                self._skip(config, choice, too_large)
-            else:
-                self.problems.append(self.suite.placed(Problem(("model",), too_large)))
-            return None
+    def _keep(self, config: Config, choice: Choice, excluded: Exclusion | None) -> str | None:
+        too_large = self._too_large(config)
+        if choice and (excluded or too_large):
+            return self._skip(config, choice, excluded.reason if excluded else too_large or "")
+        if excluded:
+            text = "matches the base, which is always planned"
+            self.problems.append(Problem(excluded.source, text))
+        elif too_large:
+            self._tell([Problem(("model",), too_large)], choice)
         key = key_of(config)
         self.configs.setdefault(key, config)
         self._note(key, choice)
         return key
 
-    def _skip(self, config: Config, choice: Choice, reason: str) -> None:
+    def _skip(self, config: Config, choice: Choice, reason: str) -> str:
         key = key_of(config)
         self.skipped.setdefault(key, (config, reason))
         self._note(key, choice)
+        return key
 
     def _note(self, key: str, choice: Choice) -> None:
         if not self.origins.get(key):
             self.origins[key] = choice
+
+    def _excluded(self, config: Config) -> Exclusion | None:
+        """The first exclusion that matches; all that do are noted."""
+        matching = [one for one in self.suite.exclusions if agrees(config, one.when)]
+        self.matched.update(one.source for one in matching)
+        return matching[0] if matching else None
+
+    def _tell(self, problems: Sequence[Problem], choice: Choice) -> None:
+        if not choice:
+            self._of_base = {(problem.path, problem.message) for problem in problems}
+        for problem in problems:
+            # A meaningless combination in a sweep is skipped: only the mistakes beside it are
+            # told, and of those not again what is the base's.
+            known = choice and (problem.path, problem.message) in self._of_base
+            if not known and not (choice and problem.combination):
+                self.problems.append(_placed(problem, choice, self.suite))
 
     def _too_large(self, config: Config) -> str | None:
         count = self.resolver.parameters(config)
@@ -107,11 +115,14 @@ class Expansion:
 
 
 def expand(suite: Suite) -> Expansion:
-    """Every combination of a suite; raises SuiteError with all that is wrong with them."""
+    """Every combination of a suite, with all that is wrong with them in its `problems`.
+
+    Raises SuiteError where there are too many.
+    """
     combinations = sum(math.prod(map(len, block)) for block in suite.sweep)
     if combinations > MAX_COMBINATIONS:
         text = f"at most {MAX_COMBINATIONS:,} combinations; found {combinations:,}"
-        raise SuiteError(suite.document, [Problem(("sweep",), text)])
+        raise SuiteError(suite.document, [*suite.problems, Problem(("sweep",), text)])
     expansion = Expansion(suite)
     base = expansion.add(())
     for choice in _choices(suite):
@@ -119,7 +130,8 @@ def expand(suite: Suite) -> Expansion:
     if base is not None:
         for choice in _removals(suite, expansion.configs[base], expansion.problems):
             expansion.add(choice)
-        expansion.problems += _idle_exclusions(suite, expansion)
+        if not suite.problems and not expansion.problems:
+            expansion.problems += _idle_exclusions(suite, expansion)
     return expansion
 
 
@@ -129,8 +141,8 @@ def key_of(config: Config) -> str:
 
 
 def agrees(config: Config, when: Choice) -> bool:
-    """Whether a resolved configuration has all these values."""
-    return all(_matches(_look(config, override), override.value) for override in when)
+    """Whether a configuration has all these values; null agrees with null, not with nothing."""
+    return all(_has(config, override) for override in when)
 
 
 def _choices(suite: Suite) -> Iterator[Choice]:
@@ -157,8 +169,6 @@ def _removals(suite: Suite, base: Config, problems: list[Problem]) -> Iterator[C
 
 
 def _idle_exclusions(suite: Suite, expansion: Expansion) -> Iterator[Problem]:
-    if expansion.problems:
-        return  # with a variant refused, nobody knows what would have matched
     planned = [*expansion.configs.values(), *(config for config, _ in expansion.skipped.values())]
     for exclusion in suite.exclusions:
         if exclusion.source not in expansion.matched:
@@ -166,24 +176,31 @@ def _idle_exclusions(suite: Suite, expansion: Expansion) -> Iterator[Problem]:
 
 
 def _idle(exclusion: Exclusion, planned: Sequence[Config]) -> Problem:
-    """Which setting of an exclusion no planned combination has, if it is one alone."""
+    """Which setting of an exclusion no combination has, if it is one alone."""
     for override in exclusion.when:
-        if not any(_matches(_look(config, override), override.value) for config in planned):
-            values = dict.fromkeys(_told(_look(config, override)) for config in planned)
-            wanted = _told(override.value)
-            text = (
-                f"no combination has this value{nearest(wanted, values)} "
-                f"(there are: {listed(list(values)[:20])})"
-            )
-            return Problem(override.source, text)
+        if not any(_has(config, override) for config in planned):
+            return Problem(override.source, _why_idle(override, planned))
     return Problem((*exclusion.source, "when"), "matches no combination")
 
 
-def _look(config: Config, override: Override) -> Any:
-    value: Any = config
-    for part in override.target:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+def _why_idle(override: Override, planned: Sequence[Config]) -> str:
+    *around, last = override.target
+    values = [look_up(config, override.target) for config in planned]
+    there = list(dict.fromkeys(_told(value) for value in values if value is not ABSENT))
+    if there:
+        hint = nearest(_told(override.value), there)
+        return f"no combination has this value{hint} (there are: {listed(there[:20])})"
+    parents = [look_up(config, tuple(around)) for config in planned]
+    keys = list(dict.fromkeys(key for p in parents if isinstance(p, Mapping) for key in p))
+    return f"no combination has a setting '{last}'{nearest(last, keys)} (there are: {listed(keys)})"
+
+
+def _has(config: Config, override: Override) -> bool:
+    value, wanted = look_up(config, override.target), override.value
+    if override.target in (("modalities",), ("tasks",)) and isinstance(wanted, list):
+        # The configuration has them in the order of the data, a suite in any.
+        return isinstance(value, list) and sorted(map(str, wanted)) == sorted(value)
+    return _matches(value, wanted)
 
 
 def _matches(value: Any, wanted: Any) -> bool:
@@ -191,7 +208,7 @@ def _matches(value: Any, wanted: Any) -> bool:
         if isinstance(wanted, str):
             return value.get("name") == wanted
         return isinstance(wanted, Mapping) and all(
-            key in value and _matches(value[key], item) for key, item in wanted.items()
+            _matches(value.get(key, ABSENT), item) for key, item in wanted.items()
         )
     if isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted  # True == 1
@@ -228,11 +245,6 @@ def _num_tasks(choice: Choice, raw: Mapping[str, Any]) -> int:
     dataset = resolve("dataset", DATASETS, settings.get("dataset"), (), problems)
     whole = None if problems else describe(dataset, problems)
     return len(whole.tasks) if whole is not None else 1
-
-
-def _counts(problem: Problem, choice: Choice) -> bool:
-    # In a sweep a meaningless combination is skipped; only the mistakes beside it are told.
-    return not (choice and problem.combination)
 
 
 def _placed(problem: Problem, choice: Iterable[Override], suite: Suite) -> Problem:

@@ -6,10 +6,14 @@ Mistakes go to `problems`; what has no meaning together is marked as a combinati
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from mtmm.components import registration
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
+from mtmm.heads import HEADS
+from mtmm.heads.base import Objective
 from mtmm.settings import (
     Component,
     Path,
@@ -21,8 +25,8 @@ from mtmm.settings import (
     settings_of,
 )
 from mtmm.sharing import SHARINGS
-from mtmm.sizes import encoder_size
-from mtmm.spec import Description
+from mtmm.sizes import misfits
+from mtmm.spec import Description, Task
 from mtmm.weighting import WEIGHTINGS
 
 Config = dict[str, Any]
@@ -78,23 +82,68 @@ def unknown_names(
 def check_sizes(
     model: Mapping[str, Any], description: Description, problems: list[Problem]
 ) -> None:
-    """Whether the encoders can be made for their inputs."""
-    for modality in description.modalities:
-        try:
-            encoder_size(model["encoders"][modality.name], modality, model["width"])
-        except ValueError as error:
-            place = ("model", "encoders", modality.name)
-            problems.append(Problem(place, str(error), combination=True))
+    """Whether the parts can be made for their inputs."""
+    for wrong in misfits(model, description):
+        problems.append(replace(wrong, path=("model", *wrong.path)))
 
 
 def check_class_weights(given: object, whole: Description, problems: list[Problem]) -> None:
-    """Whether there is one weight for each class."""
-    for task in whole.tasks if isinstance(given, dict) else ():
-        weights = given.get(task.name) if isinstance(given, dict) else None
-        if isinstance(weights, list) and len(weights) != task.classes:
+    """Whether the tasks named have classes, and there is a weight for each, not all of them 0."""
+    for task in whole.tasks:
+        if isinstance(given, dict) and task.name in given:
+            wrong = _wrong_weights(given[task.name], task)
+            if wrong is not None:
+                problems.append(Problem(("train", "class_weights", task.name), wrong))
+
+
+def _wrong_weights(weights: object, task: Task) -> str | None:
+    if not _has_classes(task):
+        return f"must name tasks with classes; '{task.name}' is of kind '{task.kind}', without"
+    if isinstance(weights, list):
+        if len(weights) != task.classes:
             text = f"needs one weight for each of the {task.classes} classes"
-            place: Path = ("train", "class_weights", task.name)
-            problems.append(Problem(place, f"{text}; found {len(weights)}"))
+            return f"{text}; found {len(weights)}"
+        if not any(weights):
+            return "needs at least one weight above 0; all are 0"
+    return None
+
+
+def _has_classes(task: Task) -> bool:
+    head = HEADS.get(task.kind)
+    # A kind may count classes and yet have a loss that weighs none.
+    weighed = head is None or head.objective.weighted is not Objective.weighted
+    return task.classes > 0 and weighed
+
+
+def check_training(
+    config: Mapping[str, Any], description: Description, problems: list[Problem]
+) -> None:
+    """Whether the settings of training fit each other and leave something to train."""
+    train = config["train"]
+    optimizer, epochs, warmup = train["optimizer"], train["epochs"], train["warmup"]
+    told: dict[str, str] = {}
+    if optimizer.get("nesterov") and not optimizer["momentum"]:
+        told["optimizer"] = "`nesterov` needs a `momentum` above 0; found 0"
+    if warmup > epochs:
+        text = f"`warmup` must be at most `epochs`, {epochs}, for the rate to be reached"
+        told["warmup"] = f"{text}; found {warmup:g}"
+    without = [task for task in description.tasks if not _has_classes(task)]
+    if train["class_weights"] == "balanced" and without:
+        task = without[0]
+        text = f"'{task.name}' is of kind '{task.kind}', without classes"
+        told["class_weights"] = f"`class_weights` must name the tasks to balance; {text}"
+    if _nothing_moves(config["model"], train["freeze"] or ()):
+        told["freeze"] = "`freeze` must leave something to train; found encoders, fusion and heads"
+    for name, text in told.items():
+        problems.append(Problem(("train", name), text, combination=True))
+
+
+def _nothing_moves(model: Mapping[str, Any], frozen: Sequence[str]) -> bool:
+    """Whether all parts stand still; those of a model of one's own are not known."""
+    if "name" in model or not {"encoders", "fusion", "heads"} <= set(frozen):
+        return False
+    # A sharing of one's own may have parameters; those that come with mtmm have none.
+    return "sharing" in frozen or registration("sharing", model["sharing"]["name"]) is None
 
 
 def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:

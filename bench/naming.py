@@ -11,7 +11,8 @@ from mtmm.settings import Path
 
 Config = Mapping[str, Any]
 
-_ABSENT = object()
+ABSENT = object()
+"""What stands at a place that a configuration has not."""
 
 
 def variant_names(
@@ -44,7 +45,7 @@ def look_up(config: Config, target: Path) -> Any:
     value: Any = config
     for part in target:
         if not isinstance(value, Mapping) or part not in value:
-            return _ABSENT
+            return ABSENT
         value = value[part]
     return value
 
@@ -56,7 +57,8 @@ def _inside(target: Path, other: Path) -> bool:
 def _parts(configs: Sequence[Config], target: Path) -> list[Path]:
     """The target, or where mappings without a name stand there, the parts of it that differ."""
     values = [look_up(config, target) for config in configs]
-    if not any(isinstance(value, Mapping) and "name" not in value for value in values):
+    present = [value for value in values if value is not ABSENT]
+    if not all(isinstance(value, Mapping) and "name" not in value for value in present):
         return [target]
     keys = dict.fromkeys(key for value in values if isinstance(value, Mapping) for key in value)
     parts = []
@@ -68,7 +70,7 @@ def _parts(configs: Sequence[Config], target: Path) -> list[Path]:
 
 
 def _exact(value: Any) -> str:
-    return "" if value is _ABSENT else json.dumps(value, sort_keys=True)
+    return "" if value is ABSENT else json.dumps(value, sort_keys=True)
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -105,12 +107,12 @@ def _settings(value: Any) -> dict[str, Any]:
 
 
 def _label(value: Any, target: Path, shown: Mapping[str, Any]) -> str:
-    if value is _ABSENT:
+    if value is ABSENT:
         return ""
     if isinstance(value, Mapping) and "name" in value:
         settings = ",".join(f"{key}={_text(item)}" for key, item in shown.items())
         return f"{value['name']}({settings})" if settings else str(value["name"])
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if target in (("modalities",), ("tasks",)):
         return "+".join(value)
     return f"{target[-1]}={_text(value)}"
 
@@ -120,5 +122,7 @@ def _text(value: Any) -> str:
         short = f"{value:g}"
         return short if float(short) == value else repr(value)
     if isinstance(value, list):
-        return "/".join(map(_text, value))
+        return "/".join(map(_text, value)) or "none"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_text(item)}" for key, item in value.items()) + "}"
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

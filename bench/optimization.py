@@ -12,10 +12,8 @@ import torch
 from torch import nn
 
 from mtmm.registry import settings_in
-from mtmm.settings import Component, Range, listed, nearest
+from mtmm.settings import Component, Range, Rate, Weight, listed, nearest
 
-Rate = Annotated[float, Range(above=0)]
-NotNegative = Annotated[float, Range(low=0)]
 Share = Annotated[float, Range(low=0, below=1)]
 Decay = Annotated[float, Range(above=0, high=1)]
 Groups = list[dict[str, Any]]
@@ -27,7 +25,7 @@ def adamw(
     groups: Groups,
     *,
     lr: Rate = 1e-3,
-    weight_decay: NotNegative = 0.01,
+    weight_decay: Weight = 0.01,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
 ) -> torch.optim.Optimizer:
@@ -39,7 +37,7 @@ def adam(
     groups: Groups,
     *,
     lr: Rate = 1e-3,
-    weight_decay: NotNegative = 0.0,
+    weight_decay: Weight = 0.0,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
 ) -> torch.optim.Optimizer:
@@ -52,7 +50,7 @@ def sgd(
     *,
     lr: Rate = 0.1,
     momentum: Share = 0.9,
-    weight_decay: NotNegative = 0.0,
+    weight_decay: Weight = 0.0,
     nesterov: bool = False,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with momentum."""

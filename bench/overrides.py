@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mtmm.settings import Path, dotted, found
+from bench import settings
+from mtmm.settings import Path, dotted, found, settings_of
 
 SHORT = {"encoders": "model", "fusion": "model", "sharing": "model"}
 """Keys that may be written without the one in front."""
@@ -43,9 +45,19 @@ class SimplexPoint:
     count: int
 
 
+MAPPINGS = tuple(
+    ("train", name)
+    for name, setting in settings_of(settings.train).items()
+    if any(typing.get_origin(part) is dict for part in typing.get_args(setting.annotation))
+)
+"""Settings that are mappings of names; the names may have dots."""
+
+
 def target_of(key: str) -> Path:
     """Where a key of the base or of an axis belongs: `fusion` is `model.fusion`."""
     parts = tuple(key.split("."))
+    if parts[:2] in MAPPINGS and len(parts) > 2:
+        return (*parts[:2], ".".join(parts[2:]))
     return (SHORT[parts[0]], *parts) if parts[0] in SHORT else parts
 
 

@@ -19,7 +19,8 @@ Overview = Mapping[str, Any]
 def overview(plan: Plan, store: Store, device: torch.device) -> Overview:
     """The plan against the store, as JSON-able values."""
     cells = plan.cells(device.type)
-    there = {cell.id: store.has(cell.id) for cell in cells.values()}
+    records = {cell.id: store.read(cell.id) for cell in cells.values()}
+    status = {unit: record and record["status"] for unit, record in records.items()}
     blocks = plan.blocks(device_name(device))
     timed = [store.has_block(block) for block in blocks]
 
@@ -29,13 +30,12 @@ def overview(plan: Plan, store: Store, device: torch.device) -> Overview:
             "name": one.name,
             "parameters": one.parameters,
             "single_task": plan.single_task.get(one.name),
-            "cells": [{"seed": seed, "id": unit, "there": there[unit]} for seed, unit in units],
+            "cells": [{"seed": seed, "id": unit, "status": status[unit]} for seed, unit in units],
             "config": one.config,
         }
 
-    missing = list({cell.id: cell for cell in cells.values() if not there[cell.id]}.values())
+    missing = list({cell.id: cell for cell in cells.values() if not status[cell.id]}.values())
     left = [block for block, done in zip(blocks, timed, strict=True) if not done]
-    records = store.records() if missing else ()
     return {
         "suite": plan.suite.name,
         "question": plan.suite.question,
@@ -53,7 +53,7 @@ def overview(plan: Plan, store: Store, device: torch.device) -> Overview:
             }
             for block, done in zip(blocks, timed, strict=True)
         ],
-        "estimate": asdict(estimate(missing, left, records)),
+        "estimate": asdict(estimate(missing, left, store.records() if missing else ())),
     }
 
 
@@ -71,9 +71,10 @@ def _lines(told: Overview) -> Iterator[str]:
         yield from _variants(told["single_task"], "")
     for skip in told["skipped"]:
         yield f"  skipped: {skip['name']}: {skip['reason']}"
-    cells = {c["id"]: c["there"] for v in _trained(told) for c in v["cells"]}
-    done = sum(cells.values())
-    yield f"{len(cells)} train cells, {done} of them there; {len(told['timing'])} timing blocks"
+    cells = {c["id"]: c["status"] for v in _trained(told) for c in v["cells"]}
+    done = sum(status is not None for status in cells.values())
+    blocks = _count(told["timing"], "timing block")
+    yield f"{_count(cells, 'train cell')}, {done} of them there; {blocks}"
     for block in told["timing"]:
         state = "there" if block["there"] else "to do"
         arms = _count(range(block["arms"]), "arm")
@@ -88,10 +89,13 @@ def _trained(told: Overview) -> list[Mapping[str, Any]]:
 
 def _variants(variants: list[Mapping[str, Any]], baseline: str) -> Iterator[str]:
     for one in variants:
-        done, count = sum(cell["there"] for cell in one["cells"]), one["parameters"]
+        states = [cell["status"] for cell in one["cells"]]
+        done, count = sum(status is not None for status in states), one["parameters"]
+        failed = sum(status not in (None, "ok") for status in states)
+        bad = f", {failed} of them failed (--retry-failed)" if failed else ""
         size = "" if count is None else f", {count:,} parameters"
         mark = " (baseline)" if one["name"] == baseline else ""
-        yield f"  {one['name']}{mark}: {done} of {len(one['cells'])} there{size}"
+        yield f"  {one['name']}{mark}: {done} of {len(states)} there{bad}{size}"
 
 
 def _time(left: Mapping[str, Any]) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
 from bench.expansion import Expansion, expand, key_of
 from bench.naming import distinct, variant_names
-from bench.overrides import Choice
+from bench.overrides import MAPPINGS, Choice
+from bench.smoke import shrunk
 from bench.suite import Suite, SuiteError
 from bench.variant import description_of
-from mtmm.settings import Path, Problem, nearest
+from mtmm.settings import Path, Problem, dotted, nearest
 
 Config = dict[str, Any]
 
@@ -24,12 +25,15 @@ ALONE = {"sharing": {"name": "separate"}, "weighting": {"name": "equal"}}
 class Variant:
     """One resolved configuration of a suite, without its seed.
 
-    `parameters` is their number, at most; None for a model of one's own.
+    `parameters` is their number, at most; None for a model of one's own. `varied` are the
+    settings that the suite chose for it, `ablation` says that its `ablate` section did.
     """
 
     name: str
     config: Config
     parameters: int | None
+    varied: tuple[str, ...] = ()
+    ablation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,9 @@ class Skip:
 class Plan:
     """What a suite asks for.
 
-    `variants` are compared and timed. `twins` are single-task variants that nobody asked for but
-    Δm needs: trained, not timed, without a verdict. `single_task` names the single-task twin of a
-    variant, out of both.
+    `variants` are compared and timed; the base comes first. `twins` are single-task variants that
+    nobody asked for but Δm needs: trained, not timed, without a verdict. `single_task` names the
+    single-task twin of a variant, out of both.
     """
 
     suite: Suite
@@ -77,8 +81,8 @@ class Plan:
             return []
         arms = tuple({arm.id: arm for arm in self.arms().values()}.values())
         prints = {description_of(arm.config).fingerprint for arm in arms}
-        base = next(v.config for v in self.variants if v.name == self.baseline)
-        sizes = timing.batch_sizes or (base["train"]["batch_size"],)
+        base, *_ = self.variants
+        sizes = timing.batch_sizes or (base.config["train"]["batch_size"],)
         return [
             TimingBlock(arms, tuple(sorted(prints)), size, mode, timing.budget_s, device_name)
             for mode in timing.modes
@@ -89,20 +93,30 @@ class Plan:
 def make_plan(suite: Suite) -> Plan:
     """Expand and validate a suite; raises SuiteError with everything that is wrong with it."""
     expansion = expand(suite)
-    planned, origins = dict(expansion.configs), dict(expansion.origins)
+    planned, skipped = dict(expansion.configs), dict(expansion.skipped)
+    origins = dict(expansion.origins)
     baseline = expansion.add(suite.baseline)
-    if expansion.problems:
-        raise SuiteError(suite.document, expansion.problems)
-    names = _names({**planned, **{k: c for k, (c, _) in expansion.skipped.items()}}, origins, suite)
+    if suite.problems or expansion.problems:
+        raise SuiteError(suite.document, [*suite.problems, *expansion.problems])
+    names = _names({**planned, **{k: config for k, (config, _) in skipped.items()}}, origins, suite)
     if baseline not in planned:
-        raise SuiteError(suite.document, [_no_baseline(suite, [names[key] for key in planned])])
+        _, reason = expansion.skipped.get(baseline or "", ({}, ""))
+        told = _no_baseline(suite, [names[key] for key in planned], reason)
+        raise SuiteError(suite.document, [told])
     twin_of, twins = _single_task(suite, expansion, planned)
     of_twins = _twin_names(twins, twin_of, origins, suite)
-    told = distinct([*names.values(), *of_twins.values()])
-    names = dict(zip([*names, *of_twins], told, strict=True))
+    told_names = distinct([*names.values(), *of_twins.values()])
+    names = dict(zip([*names, *of_twins], told_names, strict=True))
 
     def variant(key: str, config: Config) -> Variant:
-        return Variant(names[key], config, expansion.resolver.parameters(config))
+        choice = origins.get(key, ())
+        return Variant(
+            name=names[key],
+            config=shrunk(config) if suite.smoke else config,
+            parameters=expansion.resolver.parameters(config),
+            varied=tuple(dict.fromkeys(dotted(override.target) for override in choice)),
+            ablation=any(override.source[0] == "ablate" for override in choice),
+        )
 
     return Plan(
         suite=suite,
@@ -110,11 +124,7 @@ def make_plan(suite: Suite) -> Plan:
         twins=tuple(variant(*item) for item in twins.items()),
         baseline=names[baseline],
         single_task={names[key]: names[twin] for key, twin in twin_of.items()},
-        skips=tuple(
-            Skip(names[key], reason)
-            for key, (_, reason) in expansion.skipped.items()
-            if key in names
-        ),
+        skips=tuple(Skip(names[key], reason) for key, (_, reason) in skipped.items()),
     )
 
 
@@ -141,12 +151,15 @@ def _targets(suite: Suite) -> list[Path]:
     swept = (override for block in suite.sweep for axis in block for override in axis[0])
     replaced = (override for choice in suite.replacements for override in choice)
     removed = ((removal.key,) for removal in suite.removals)
-    return list(
-        dict.fromkeys([*(o.target for o in swept), *(o.target for o in replaced), *removed])
-    )
+    varied = [*(o.target for o in swept), *(o.target for o in replaced), *removed]
+    # A mapping of names is told as a whole: what it resolves to may have other names.
+    return list(dict.fromkeys(t[:2] if t[:2] in MAPPINGS else t for t in varied))
 
 
-def _no_baseline(suite: Suite, names: Sequence[str]) -> Problem:
+def _no_baseline(suite: Suite, names: Sequence[str], reason: str) -> Problem:
+    if reason:
+        text = f"the base with these settings is not run: {reason}"
+        return Problem(("baseline",), text)
     wanted = "-".join(str(override.value) for override in suite.baseline)
     text = (
         "the base with these settings is none of the planned variants"

@@ -14,6 +14,7 @@ from types import CodeType, ModuleType
 
 from bench.cell import TimingBlock, components_of
 from bench.errors import InputError
+from mtmm.blame import place_of
 from mtmm.components import (
     Registration,
     RegistrationError,
@@ -40,8 +41,13 @@ def load_plugins(paths: Sequence[str | Path]) -> None:
 
 def own_components(block: TimingBlock) -> tuple[Registration, ...]:
     """What users registered of all that the arms of a block are made of."""
-    used = {component for arm in block.arms for component in components_of(arm.config)}
-    return tuple(own for own in (registration(*component) for component in sorted(used)) if own)
+    return own_of(component for arm in block.arms for component in components_of(arm.config))
+
+
+def own_of(components: Iterable[tuple[str, str]]) -> tuple[Registration, ...]:
+    """What users registered of these components, given by kind and name."""
+    used = sorted(set(components))
+    return tuple(own for own in (registration(*component) for component in used) if own)
 
 
 def importable(components: Iterable[Registration]) -> bool:
@@ -135,20 +141,20 @@ def _module_name(file: Path) -> str:
 
 
 def _told(error: BaseException, path: str | Path, file: Path) -> str:
-    """One line: the line of the plugin that was running, and what happened."""
+    """One line: the line of the plugin that was running, that of a module inside it, and what."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-    line = lines[-1] if lines else 1
+    line = (lines[-1] if lines else None) or 1
+    place = place_of(error) or (file, line)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, RegistrationError):
         text = str(error)
     elif isinstance(error, SystemExit):
         text = f"it ended the program (exit code {error.code})"
-    elif isinstance(error, SyntaxError):
-        if error.filename == str(file):
-            line, text = error.lineno or 1, f"not Python: {error.msg}"
-        else:
-            text = f"{error.filename}:{error.lineno}: not Python: {error.msg}"
-    return f"{path}:{line}: {' '.join(text.split())}"
+    elif isinstance(error, SyntaxError) and Path(error.filename or "").is_file():
+        text, place = f"not Python: {error.msg}", (Path(error.filename or ""), error.lineno or 1)
+    if place[0] == file:
+        return f"{path}:{place[1]}: {' '.join(text.split())}"
+    return f"{path}:{line}: {place[0]}:{place[1]}: {' '.join(text.split())}"
 
 
 def _similar(file: Path) -> str:

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 
-Advance = Callable[[str, str], None]
+
+class Stage(Protocol):
+    """One stage of a run: its units as they start and end, by their labels."""
+
+    def started(self, label: str) -> None:
+        """A unit has started."""
+
+    def ended(self, label: str, told: str) -> None:
+        """A unit has ended; `told` says how."""
+
+    def note(self, text: str) -> None:
+        """Something else worth knowing."""
 
 
 class Progress:
@@ -20,38 +39,79 @@ class Progress:
         self.quiet = quiet
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Advance]:
-        """Announce a stage; call what is given with each unit's label and how it ended."""
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        """Announce a stage of so many units."""
         if self.quiet or total == 0:
-            yield lambda label, told: None
+            yield _Silent()
         elif self.console.is_terminal:
-            with self._bars() as bars:
-                task = bars.add_task(name, total=total, told="")
-                yield lambda label, told: bars.update(task, advance=1, told=f"{label}: {told}")
+            with _bars(self.console) as bars:
+                yield _Bar(bars, bars.add_task(name, total=total, told=""))
         else:
-            yield self._lines(name, total)
+            yield _Lines(self.console, name, total)
 
-    def _bars(self) -> Bars:
-        return Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[told]}", markup=False),
-            console=self.console,
-        )
 
-    def _lines(self, name: str, total: int) -> Advance:
-        done = 0
+class _Silent:
+    def started(self, label: str) -> None:
+        pass
 
-        def advance(label: str, told: str) -> None:
-            nonlocal done
-            done += 1
-            self.console.print(
-                f"{name} {done}/{total}: {label}: {told}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+    def ended(self, label: str, told: str) -> None:
+        pass
 
-        return advance
+    def note(self, text: str) -> None:
+        pass
+
+
+class _Lines:
+    """A line for each unit that has ended."""
+
+    def __init__(self, console: Console, name: str, total: int) -> None:
+        self._console, self._name, self._total = console, name, total
+        self._done = 0
+
+    def started(self, label: str) -> None:
+        pass
+
+    def ended(self, label: str, told: str) -> None:
+        self._done += 1
+        self.note(f"{self._name} {self._done}/{self._total}: {label}: {told}")
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Bar:
+    """A bar with what runs now; what fails is printed above it."""
+
+    def __init__(self, bars: Bars, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+        self._running: list[str] = []
+
+    def started(self, label: str) -> None:
+        self._running.append(label)
+        self._bars.update(self._task, told=self._now(), refresh=True)
+
+    def ended(self, label: str, told: str) -> None:
+        if label in self._running:
+            self._running.remove(label)
+        if not told.startswith(("score", "done", "trained")):
+            self.note(f"{label}: {told}")
+        self._bars.update(self._task, advance=1, told=self._now())
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False)
+
+    def _now(self) -> str:
+        return ", ".join(self._running)
+
+
+def _bars(console: Console) -> Bars:
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}", markup=False),
+        console=console,
+    )

@@ -1,11 +1,14 @@
 """The JSON Schema of suites: lets an editor complete and check them while they are written.
 
-Everything in it comes from the registries and signatures. It is a little more lenient than
-`bench plan`, which also knows what has no meaning together.
+Everything in it comes from the registries and signatures. It is more lenient than `bench plan`,
+which also knows what has no meaning together, and never stricter, but for values that another axis
+of the same block replaces. `exclude` has schemas of its own: there some settings of a component
+stand for every component that has them.
 """
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -27,7 +30,8 @@ from mtmm.weighting import WEIGHTINGS
 Schema = dict[str, Any]
 
 _WORDS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
-_NAMED = r"[^.]+"
+_NAMED = re.compile("<words?>")
+_LIKE = "like_"
 _SLOTS: Mapping[str, Mapping[str, Component]] = {
     "dataset": DATASETS,
     "encoder": ENCODERS,
@@ -106,64 +110,96 @@ def _settings(component: Component) -> Schema:
 
 def _component(registry: Mapping[str, Component]) -> Schema:
     """A component by its name, or as a mapping with its settings."""
-    by_name = [
-        {"const": name, "description": first_sentence(component)}
-        for name, component in registry.items()
-    ]
     as_mapping = [
         _object({"name": {"const": name}, **_settings(component)}, required=["name"])
         for name, component in registry.items()
     ]
-    return {"anyOf": [*by_name, *as_mapping]}
+    return {"anyOf": [*_names(registry), *as_mapping]}
+
+
+def _like_component(registry: Mapping[str, Component]) -> Schema:
+    """Components by their name, or by some of their settings."""
+    settings = {key: _any_of(schemas) for key, schemas in _any_settings(registry).items()}
+    return {"anyOf": [*_names(registry), _object({"name": _name_of(registry), **settings})]}
+
+
+def _names(registry: Mapping[str, Component]) -> list[Schema]:
+    return [
+        {"const": name, "description": first_sentence(component)}
+        for name, component in registry.items()
+    ]
+
+
+def _name_of(registry: Mapping[str, Component]) -> Schema:
+    return {"enum": list(registry)}
+
+
+def _any_settings(registry: Mapping[str, Component]) -> dict[str, list[Schema]]:
+    """The settings of whatever component is chosen."""
+    found: dict[str, list[Schema]] = {}
+    for component in registry.values():
+        for name, setting in settings_of(component).items():
+            found.setdefault(name, []).append(type_schema(setting.annotation))
+    return found
 
 
 def _definitions() -> Schema:
-    return {
-        **{kind: _component(registry) for kind, registry in _SLOTS.items()},
-        "encoders": {"type": "object", "additionalProperties": _reference("encoder")},
-        "model": _model(),
-        "train": _object(
-            {
-                **_settings(settings.train),
-                "optimizer": _reference("optimizer"),
-                "schedule": _reference("schedule"),
-            }
-        ),
-        "numerics": _object(_settings(settings.numerics)),
-        "overrides": _by_key(lambda schema: schema),
-        "axes": _by_key(_axis),
-        "block": _block(),
-    }
-
-
-def _model() -> Schema:
-    parts = {
-        **_settings(model_settings),
-        "encoders": _reference("encoders"),
-        "fusion": _reference("fusion"),
-        "sharing": _reference("sharing"),
-    }
     whole = [
         _object({"name": {"const": name}, **_settings(model)}, required=["name"])
         for name, model in MODELS.items()
     ]
-    return _any_of([_object(parts), *whole])
+    some = {key: _any_of(schemas) for key, schemas in _any_settings(MODELS).items()}
+    like_whole = [*_names(MODELS), _object({"name": _name_of(MODELS), **some})] if MODELS else []
+    return {
+        **{kind: _component(registry) for kind, registry in _SLOTS.items()},
+        **_composed("", whole),
+        "overrides": _by_key("", lambda schema: schema),
+        "axes": _by_key("", _axis),
+        "block": _block(),
+        **{f"{_LIKE}{kind}": _like_component(registry) for kind, registry in _SLOTS.items()},
+        **_composed(_LIKE, like_whole),
+        "conditions": _by_key(_LIKE, lambda schema: schema),
+    }
+
+
+def _composed(like: str, whole_models: list[Schema]) -> Schema:
+    """The parts of a variant that are no components, out of components."""
+    model = {
+        **_settings(model_settings),
+        **{kind: _reference(f"{like}{kind}") for kind in ("encoders", "fusion", "sharing")},
+    }
+    train = {kind: _reference(f"{like}{kind}") for kind in ("optimizer", "schedule")}
+    encoders = {"type": "object", "additionalProperties": _reference(f"{like}encoder")}
+    return {
+        f"{like}encoders": encoders,
+        f"{like}model": _any_of([_object(model), *whole_models]),
+        f"{like}train": _object({**_settings(settings.train), **train}),
+        f"{like}numerics": _object(_settings(settings.numerics)),
+    }
 
 
 def _axis(schema: Schema) -> Schema:
     return {"type": "array", "items": schema, "minItems": 1}
 
 
-def _by_key(form: typing.Callable[[Schema], Schema]) -> Schema:
+def _by_key(like: str, form: typing.Callable[[Schema], Schema]) -> Schema:
     """A mapping of settings, whole or dotted, to what `form` makes of the setting's schema."""
+    keys = dict(_keys(like))
     return _object(
-        {key: form(schema) for key, schema in _keys()},
-        patternProperties={f"^{key}$": form(schema) for key, schema in _patterns()},
+        {key: form(schema) for key, schema in keys.items() if not _NAMED.search(key)},
+        patternProperties={
+            f"^{_pattern(key)}$": form(schema) for key, schema in keys.items() if _NAMED.search(key)
+        },
     )
 
 
+def _pattern(key: str) -> str:
+    escaped = key.replace(".", r"\.")
+    return escaped.replace("<word>", "[^.]+").replace("<words>", ".+")
+
+
 def _block() -> Schema:
-    axes = _by_key(_axis)
+    axes = _by_key("", _axis)
     axes["properties"] |= {
         "zip": _reference("axes"),
         "simplex": _object(_settings(simplex_settings)),
@@ -171,78 +207,75 @@ def _block() -> Schema:
     return axes | {"minProperties": 1}
 
 
-def _keys() -> Iterator[tuple[str, Schema]]:
-    """Every setting that a sweep can name, but for those inside named things."""
-    yield from _parts().items()
+def _keys(like: str) -> Iterator[tuple[str, Schema]]:
+    """Every setting that a sweep can name; `<word>` stands for a name out of the data."""
+    yield from _parts(like).items()
+    yield from _inside("dataset", _SLOTS["dataset"])
+    yield from _inside("weighting", _SLOTS["weighting"])
+    yield from _inside("model", MODELS)
+    yield "model.width", _settings(model_settings)["width"]
     for prefix in ("", "model."):
         for kind in ("fusion", "sharing"):
-            yield f"{prefix}{kind}", _reference(kind)
+            yield f"{prefix}{kind}", _reference(f"{like}{kind}")
             yield from _inside(f"{prefix}{kind}", _SLOTS[kind])
-        yield f"{prefix}encoders", _reference("encoders")
-    yield "model.width", _settings(model_settings)["width"]
-    yield from _inside("model", MODELS)
-    yield from _inside("dataset", DATASETS)
-    yield from _inside("weighting", WEIGHTINGS)
+        yield f"{prefix}encoders", _reference(f"{like}encoders")
+        yield f"{prefix}encoders.<word>", _reference(f"{like}encoder")
+        yield from _inside(f"{prefix}encoders.<word>", _SLOTS["encoder"])
     for section, signature in (("train", settings.train), ("numerics", settings.numerics)):
-        for name, schema in _settings(signature).items():
-            yield f"{section}.{name}", schema
+        yield from _below(section, {section: signature})
     for kind in ("optimizer", "schedule"):
-        yield f"train.{kind}", _reference(kind)
+        yield f"train.{kind}", _reference(f"{like}{kind}")
         yield from _inside(f"train.{kind}", _SLOTS[kind])
 
 
-def _patterns() -> Iterator[tuple[str, Schema]]:
-    for prefix in ("", r"model\."):
-        encoder = rf"{prefix}encoders\.{_NAMED}"
-        yield encoder, _reference("encoder")
-        for name, schema in _inside("", ENCODERS):
-            yield rf"{encoder}\{name}", schema
-    for name, setting in settings_of(settings.train).items():
-        inner = [
-            argument
-            for argument in typing.get_args(setting.annotation)
-            if typing.get_origin(argument) is dict
-        ]
-        for mapping in inner:
-            yield rf"train\.{name}\..+", type_schema(typing.get_args(mapping)[1])
-
-
-def _parts() -> dict[str, Schema]:
-    """The parts of a variant."""
-    return {
-        "dataset": _reference("dataset"),
-        "modalities": _WORDS,
-        "tasks": _WORDS,
-        "model": _reference("model"),
-        "weighting": _reference("weighting"),
-        "train": _reference("train"),
-        "numerics": _reference("numerics"),
-    }
-
-
 def _inside(prefix: str, registry: Mapping[str, Component]) -> Iterator[tuple[str, Schema]]:
-    """The settings of whatever component is chosen."""
-    found: dict[str, list[Schema]] = {}
-    for component in registry.values():
-        for name, setting in settings_of(component).items():
-            found.setdefault(name, []).append(type_schema(setting.annotation))
-    for name, schemas in found.items():
+    """The name and the settings of whatever component is chosen."""
+    if registry:
+        yield f"{prefix}.name", _name_of(registry)
+    yield from _below(prefix, registry)
+
+
+def _below(prefix: str, registry: Mapping[str, Component]) -> Iterator[tuple[str, Schema]]:
+    for name, schemas in _any_settings(registry).items():
         yield f"{prefix}.{name}", _any_of(schemas)
+        inner = [s["additionalProperties"] for s in _flat(schemas) if "additionalProperties" in s]
+        if inner:
+            yield f"{prefix}.{name}.<words>", _any_of(inner)
+
+
+def _flat(schemas: list[Schema]) -> Iterator[Schema]:
+    """The alternatives in these schemas."""
+    for schema in schemas:
+        yield from _flat(schema["anyOf"]) if "anyOf" in schema else [schema]
+
+
+def _parts(like: str) -> dict[str, Schema]:
+    """The parts of a variant."""
+    subset = {"anyOf": [_WORDS, {"type": "null"}]}
+    return {
+        "dataset": _reference(f"{like}dataset"),
+        "modalities": subset,
+        "tasks": subset,
+        "model": _reference(f"{like}model"),
+        "weighting": _reference(f"{like}weighting"),
+        "train": _reference(f"{like}train"),
+        "numerics": _reference(f"{like}numerics"),
+    }
 
 
 def _sections() -> Schema:
     exclusion = _object(
-        {"when": _reference("overrides"), "reason": {"type": "string"}},
+        {"when": _reference("conditions"), "reason": {"type": "string"}},
         required=["when", "reason"],
     )
-    ablate = _by_key(lambda schema: {"anyOf": [schema, _axis(schema)]})
-    removal = {"anyOf": [{"const": EACH}, _WORDS]}
+    ablate = _by_key("", lambda schema: {"anyOf": [schema, _axis(schema)]})
+    removal = {"anyOf": [{"const": EACH}, _axis({"type": "string"})]}
     ablate["properties"] |= {"modalities": removal, "tasks": removal}
     seed = {"type": "integer", "minimum": 0}
     return {
         "name": {"type": "string", "pattern": f"^{NAME}$"},
         "question": {"type": "string"},
-        **_parts(),
+        **_parts(""),
         "encoders": _reference("encoders"),
         "fusion": _reference("fusion"),
         "sharing": _reference("sharing"),

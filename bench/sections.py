@@ -6,6 +6,7 @@ Each function takes a section's value and appends what is wrong with it to `prob
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -108,7 +109,7 @@ def max_params(value: object, problems: list[Problem]) -> int:
     limit, wrong = check(Annotated[int, Range(low=1)], whole)
     if wrong is not None:
         problems.append(Problem(("max_params",), wrong))
-        return 1
+        return sys.maxsize
     return int(limit)
 
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mtmm.settings import PartName, Range, TaskName
+from mtmm.settings import AboveZero, NotNegative, PartName, Range, Rate, TaskName, Weight
 
 Positive = Annotated[int, Range(low=1)]
 BatchSize = Annotated[int, Range(low=1, high=2**20)]
-NotNegative = Annotated[float, Range(low=0)]
-AboveZero = Annotated[float, Range(above=0)]
-ClassWeights = Literal["balanced"] | list[NotNegative]
+ClassWeights = Literal["balanced"] | list[Weight]
 
 
 def train(
@@ -27,18 +25,20 @@ def train(
     patience: Positive | None = None,
     class_weights: Literal["balanced"] | dict[TaskName, ClassWeights] | None = None,
     freeze: list[PartName] | None = None,
-    lr_scale: dict[PartName, AboveZero] | None = None,
+    lr_scale: dict[PartName, Rate] | None = None,
+    checkpoint: NotNegative | None = None,
     threads: Annotated[int, Range(low=1, high=1024)] = 1,
 ) -> None:
     """How a variant is trained, besides `optimizer` and `schedule`.
 
     `max_steps` ends training early. `warmup` is the number of epochs, or a fraction of one, in
-    which the rate rises linearly. `clip_norm` bounds the 2-norm of the gradient; tasks that share
-    nothing are clipped each on its own. `patience` is the number of epochs without a better score
-    on val after which training stops. `class_weights` weigh the classes in a task's loss:
-    `balanced` for all tasks, or for each task `balanced` or a list of one weight a class. `freeze`
-    names parts whose parameters and statistics stand still, `lr_scale` factors on the rate of
-    parts. `threads` are CPU threads.
+    which the rate rises linearly; at most `epochs`. `clip_norm` bounds the 2-norm of the gradient;
+    tasks that share nothing are clipped each on its own. `patience` is the number of epochs without
+    a better score on val after which training stops. `class_weights` weigh the classes in a task's
+    loss: `balanced` for all tasks, or for each task `balanced` or a list of one weight a class.
+    `freeze` names parts whose parameters and statistics stand still, `lr_scale` factors on the rate
+    of parts. `checkpoint` is the number of minutes between two files from which an interrupted
+    training goes on; it changes no number. `threads` are CPU threads.
     """
 
 

@@ -44,7 +44,10 @@ def shrunk(config: Mapping[str, Any]) -> dict[str, Any]:
 def _limited(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
     if "limit" not in settings_of(DATASETS[dataset["name"]]):
         return dataset
-    limited = {**dataset, "limit": min(dataset["limit"] or LIMIT, LIMIT)}
+    given = dataset["limit"]
+    if given is not None and not isinstance(given, int):
+        return dataset
+    limited = {**dataset, "limit": min(given or LIMIT, LIMIT)}
     problems: list[Problem] = []
     describe(limited, problems)
     # A data set that cannot be that small is taken as it is.

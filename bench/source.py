@@ -5,20 +5,24 @@ from __future__ import annotations
 import importlib.util
 import inspect
 from functools import cache
+from pathlib import Path
 
 from mtmm.components import REGISTRIES, registration
 from mtmm.settings import Component
-from mtmm.source import combine, file_hash
+from mtmm.source import combine, file_hash, tree_hash
 
 TRAINING_CORE = (
+    "bench.checkpoint",
     "bench.evaluation",
     "bench.optimization",
+    "bench.selection",
     "bench.step",
     "bench.training",
     "mtmm.encoders.base",
     "mtmm.fusion.base",
     "mtmm.heads.base",
     "mtmm.heads.classification",
+    "mtmm.heads.judging",
     "mtmm.model",
     "mtmm.paths",
     "mtmm.seeding",
@@ -29,6 +33,7 @@ TRAINING_CORE = (
 """The modules every train cell runs through, besides its components."""
 
 TIMING_CORE = (
+    "bench.failure",
     "bench.statistics",
     "bench.timing.block",
     "bench.timing.clock",
@@ -57,10 +62,8 @@ def named_hash(kind: str, name: str) -> str:
 
 @cache
 def component_hash(component: Component) -> str:
-    """`module_hash` of the module that defines the component."""
-    module = inspect.getmodule(inspect.unwrap(component))
-    assert module is not None
-    return module_hash(module.__name__)
+    """The hash of the module that defines the component, and of those that it is built on."""
+    return tree_hash(Path(inspect.getfile(inspect.unwrap(component))))
 
 
 @cache

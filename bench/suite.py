@@ -13,7 +13,7 @@ from bench.errors import InputError
 from bench.overrides import SHORT, Block, Choice, put, target_of
 from bench.sections import Timing
 from bench.sweeps import Exclusion, Removal
-from bench.variant import KEYS, resolve_variant
+from bench.variant import KEYS, with_defaults
 from mtmm.settings import ConfigError, Path, Problem, dotted, found, nearest
 
 SECTIONS = (
@@ -59,6 +59,8 @@ class Suite:
     document: Document
     sources: Mapping[Path, Path]
     """Where a part stands in the file, or on the command line, if not under its own path."""
+    problems: tuple[Problem, ...]
+    """What is wrong with its shape: told when it is planned, with what is wrong with the rest."""
 
     def placed(self, problem: Problem) -> Problem:
         """A problem of the base, at the place in the file that it comes from."""
@@ -86,8 +88,8 @@ class SuiteError(InputError):
 def load_suite(source: str | FilePath | Mapping[str, Any], given: Sequence[Given] = ()) -> Suite:
     """Read a suite from a file or from a mapping of the same shape; `given` overrules it.
 
-    Raises InputError where the file is missing or cannot be read, SuiteError (an InputError) with
-    everything that is wrong with its shape.
+    What is wrong with its shape is in its `problems`. Raises InputError where the file is missing,
+    cannot be read or holds no mapping.
     """
     if isinstance(source, Mapping):
         document = Document("<suite>", None, {})
@@ -125,10 +127,13 @@ def build_suite(document: Document, given: Sequence[Given] = ()) -> Suite:
     value: dict[str, Any] = dict(document.value)
     sections.unknown_keys(value, SECTIONS, problems)
     base, sources = _base(value, problems)
-    for setting in given:
+    if given:
+        base = with_defaults(base)
+    # A component before its settings, whichever was typed first.
+    for setting in sorted(given, key=lambda setting: len(target_of(setting.key))):
         _give(setting, value, base, sources, problems)
     replacements, removals = sweeps.ablate(value.get("ablate", {}), problems)
-    suite = Suite(
+    return Suite(
         name=sections.name(value.get("name"), problems),
         question=sections.word(value.get("question", ""), ("question",), problems),
         base=base,
@@ -144,12 +149,8 @@ def build_suite(document: Document, given: Sequence[Given] = ()) -> Suite:
         smoke=False,
         document=document,
         sources=sources,
+        problems=tuple(_placed(problem, sources) for problem in problems),
     )
-    if problems:
-        # What the base means is told with its shape: one run of the command shows both.
-        resolve_variant(base, problems)
-        raise SuiteError(document, [suite.placed(problem) for problem in problems])
-    return suite
 
 
 class _Option(str):
@@ -197,7 +198,10 @@ def _give(
         sources[target] = place
     elif rest:
         section = value.get(first)
-        value[first] = {**(section if isinstance(section, dict) else {}), rest: setting.value}
+        others = section if isinstance(section, dict) else {}
+        target = target_of(rest)
+        kept = {key: item for key, item in others.items() if target_of(str(key)) != target}
+        value[first] = {**kept, rest: setting.value}
         sources[first, rest] = place
     else:
         value[first] = setting.value
@@ -205,10 +209,14 @@ def _give(
 
 
 def _placed(problem: Problem, sources: Mapping[Path, Path]) -> Problem:
-    # The innermost place, and of two for one path the one that was given last.
     for target in sorted(sources, key=len, reverse=True):
-        if problem.path[: len(target)] == target:
-            return replace(problem, path=(*sources[target], *problem.path[len(target) :]))
+        source = sources[target]
+        shared = min(len(target), len(problem.path))
+        # What was given by an option is to blame for what it is in, too.
+        inside = problem.path[: len(target)] == target
+        around = isinstance(source[0], _Option) and problem.path[:shared] == target[:shared]
+        if inside or (around and problem.path):
+            return replace(problem, path=(*source, *problem.path[len(target) :]))
     return problem
 
 

@@ -45,11 +45,16 @@ def overrides(value: object, path: Path, problems: list[Problem]) -> Choice:
         text = f"must map settings to values, such as {{fusion: concat}}; found {found(value)}"
         problems.append(Problem(path, text))
         return ()
-    return tuple(
-        Override(target_of(key), (*path, key), item)
-        for key, item in value.items()
-        if _known(key, (*path, key), problems)
-    )
+    made: dict[Path, Override] = {}
+    for key, item in value.items():
+        place = (*path, key)
+        if _known(key, place, problems):
+            override = Override(target_of(key), place, item)
+            if override.target in made:
+                text = f"'{dotted(override.target)}' is set twice here"
+                problems.append(Problem(place, text))
+            made[override.target] = override
+    return tuple(made.values())
 
 
 def sweep(value: object, problems: list[Problem]) -> tuple[Block, ...]:

@@ -6,19 +6,21 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from bench.checkpoint import Checkpoint, TrainingState
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
 from bench.optimization import build_optimizer, build_schedule, clipping, freeze
+from bench.selection import Progress, Selection, select
 from bench.step import TrainStep, unclipped
-from mtmm.heads import objectives, weighted
 from mtmm.heads.base import Objective
+from mtmm.heads.judging import objectives, weighted
 from mtmm.model import build_model
 from mtmm.registry import settings_in
 from mtmm.seeding import derive, generator
@@ -28,7 +30,6 @@ from mtmm.spec import Batch, DataBundle
 from mtmm.weighting import WEIGHTINGS
 
 Config = Mapping[str, Any]
-Weights = dict[str, Tensor]
 
 MEMORY_FORMATS = {
     # A quarter off a convolutional network's step on a CPU, more with tensor cores.
@@ -37,44 +38,34 @@ MEMORY_FORMATS = {
 }
 
 
-@dataclass
-class Selection:
-    """The best epoch by the score on val, for one group of tasks; `closed` once it stands."""
-
-    tasks: tuple[str, ...]
-    score: float = -math.inf
-    epoch: int = 0
-    closed: bool = False
-
-
-@dataclass
-class Progress:
-    """What a run has learned about itself so far."""
-
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    selections: list[Selection] = field(default_factory=list)
-    weights: dict[int, Weights] = field(default_factory=dict)
-    """Weights after the epochs that some selection holds best."""
-
-    @property
-    def open_tasks(self) -> set[str]:
-        """The tasks whose best epoch may still come."""
-        return {task for choice in self.selections if not choice.closed for task in choice.tasks}
-
-
 class DivergedError(ArithmeticError):
     """A loss was not finite."""
 
 
-def train(config: Config, bundle: DataBundle, *, seed: int, device: torch.device) -> dict[str, Any]:
+def train(
+    config: Config,
+    bundle: DataBundle,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
     """Train one cell and return its part of the record: scores, metrics, curve, cost.
 
     `config` is a resolved variant, `bundle` its data on `device`. On a CPU the result is a
-    function of its arguments, bit for bit. Raises DivergedError when a loss stops being finite.
+    function of these and the seed, bit for bit, whether or not it goes on from the file
+    `checkpoint`, which is kept where `train.checkpoint` asks for that. Raises DivergedError when
+    a loss stops being finite.
     """
+    minutes = config["train"]["checkpoint"]
     with threads(config["train"]["threads"]), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "dropout"))
-        return _train(config, bundle, seed, device)
+        if checkpoint is None or minutes is None:
+            return _train(config, bundle, seed, device, None)
+        kept = Checkpoint(checkpoint, minutes)
+        result = _train(config, bundle, seed, device, kept)
+        kept.remove()
+        return result
 
 
 def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.device) -> TrainStep:
@@ -174,7 +165,13 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _train(config: Config, bundle: DataBundle, seed: int, device: torch.device) -> dict[str, Any]:
+def _train(
+    config: Config,
+    bundle: DataBundle,
+    seed: int,
+    device: torch.device,
+    checkpoint: Checkpoint | None,
+) -> dict[str, Any]:
     step = build_step(config, bundle, seed=seed, device=device)
     constants = {
         name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
@@ -182,16 +179,15 @@ def _train(config: Config, bundle: DataBundle, seed: int, device: torch.device) 
     _check_scores(step.objectives, constants)
     groups = islands(step.model, tuple(step.objectives))
     progress = Progress(selections=[Selection(island.tasks) for island in groups])
-    started = time.perf_counter()
-    steps = _fit(step, bundle, config["train"], generator(seed, "order"), constants, progress)
-    seconds = time.perf_counter() - started
+    order = generator(seed, "order")
+    _fit(step, bundle, config["train"], order, constants["val"], progress, checkpoint)
     _, size = epoch_shape(bundle.train, config["train"]["batch_size"])
     return {
         **_report(step, bundle, progress, constants),
         "curve": progress.curve,
-        "seconds": seconds,
-        "steps": steps,
-        "samples": steps * size,
+        "seconds": progress.seconds,
+        "steps": progress.steps,
+        "samples": progress.steps * size,
         "params": sum(parameter.numel() for parameter in step.model.parameters()),
     }
 
@@ -201,10 +197,11 @@ def _fit(
     bundle: DataBundle,
     settings: Config,
     order: torch.Generator,
-    constants: Mapping[str, Measures],
+    constant: Measures,
     progress: Progress,
-) -> int:
-    """Train until epochs, `max_steps` or `patience` are at their end; the steps that it took."""
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Train until epochs, `max_steps` or `patience` are at their end."""
     steps_per_epoch, _ = epoch_shape(bundle.train, settings["batch_size"])
     limit = settings["epochs"] * steps_per_epoch
     if settings["max_steps"] is not None:
@@ -216,14 +213,19 @@ def _fit(
         steps_per_epoch=steps_per_epoch,
         warmup=settings["warmup"],
     )
-    steps = 0
-    while steps < limit and progress.open_tasks:
-        most = min(steps_per_epoch, limit - steps)
+    state = TrainingState(step, schedule, order, progress)
+    if checkpoint is not None:
+        checkpoint.restore(state)
+    started = time.perf_counter() - progress.seconds
+    while progress.steps < limit and progress.open_tasks:
+        most = min(steps_per_epoch, limit - progress.steps)
         losses = train_epoch(step, bundle.train, settings["batch_size"], order, schedule, most)
-        steps += most
-        scores = _note_epoch(step, bundle.val, losses, constants["val"], progress)
+        progress.steps += most
+        scores = _note_epoch(step, bundle.val, losses, constant, progress)
         select(progress, step.model, len(progress.curve), scores, settings["patience"])
-    return steps
+        progress.seconds = time.perf_counter() - started
+        if checkpoint is not None:
+            checkpoint.save_if_due(state)
 
 
 def _note_epoch(
@@ -242,33 +244,6 @@ def _note_epoch(
         {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
     )
     return scores
-
-
-def select(
-    progress: Progress,
-    model: nn.Module,
-    epoch: int,
-    scores: Mapping[str, float],
-    patience: int | None = None,
-) -> None:
-    """Note where this epoch is the best so far, and keep the weights that are needed for it.
-
-    A choice that has stood for `patience` epochs is final.
-    """
-    for selection in progress.selections:
-        if selection.closed:
-            continue
-        score = primary_score({task: scores[task] for task in selection.tasks})
-        if score > selection.score or selection.epoch == 0:
-            selection.score, selection.epoch = score, epoch
-        selection.closed = patience is not None and epoch - selection.epoch >= patience
-    needed = {selection.epoch for selection in progress.selections}
-    if epoch in needed:
-        progress.weights[epoch] = {
-            name: value.detach().clone() for name, value in model.state_dict().items()
-        }
-    for old in set(progress.weights) - needed:
-        del progress.weights[old]
 
 
 def _check_finite(losses: Mapping[str, float], tasks: set[str], when: str) -> None:

@@ -8,15 +8,19 @@ from functools import lru_cache
 from typing import Any
 
 from bench import settings
+from bench.canonical import canonical
 from bench.fitting import (
     check_class_weights,
     check_parts,
     check_sizes,
     check_together,
+    check_training,
     unknown,
     unknown_names,
 )
 from bench.optimization import OPTIMIZERS, SCHEDULES
+from mtmm.blame import blame, speaks
+from mtmm.consistency import no_description
 from mtmm.data import DATASETS
 from mtmm.data.base import Dataset
 from mtmm.model import model_settings, part_names, resolve_model
@@ -68,7 +72,7 @@ class Resolver:
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Resolved] = {}
         self._texts: dict[int, tuple[object, str]] = {}
-        self._sizes: dict[int, int] = {}
+        self._sizes: dict[int, int | None] = {}
 
     def resolve(self, raw: Mapping[str, Any], problems: list[Problem]) -> Config:
         """The configuration with every default filled in; mistakes go to `problems`.
@@ -97,8 +101,9 @@ class Resolver:
             "numerics": self._numerics(raw.get("numerics", {}), problems),
         }
         if len(problems) == before:
-            config["train"] = _of_subset(config["train"], parts is None, description)
+            config["train"] = canonical(config["train"], description, own_model=parts is None)
             check_together(config, problems)
+            check_training(config, description, problems)
         return config
 
     def parameters(self, config: Config) -> int | None:
@@ -192,10 +197,16 @@ def description_of(config: Mapping[str, Any]) -> Description:
 def describe(dataset: Mapping[str, Any], problems: list[Problem]) -> Description | None:
     """What a resolved data set will be; what is wrong with it goes to `problems`."""
     try:
-        return _described(DATASETS[dataset["name"]], _text(dataset))
-    except ValueError as error:
-        problems.append(Problem(("dataset",), str(error)))
+        described = _described(DATASETS[dataset["name"]], _text(dataset))
+        wrong = no_description(described)
+    except Exception as error:
+        owner = "" if speaks(error) else f"dataset '{dataset['name']}': "
+        problems.append(Problem(("dataset",), f"{owner}{blame(error)}"))
         return None
+    if wrong is not None:
+        problems.append(Problem(("dataset",), f"dataset '{dataset['name']}': {wrong}"))
+        return None
+    return described
 
 
 @lru_cache(maxsize=256)
@@ -277,8 +288,10 @@ def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> 
     if len(problems) == before:
         try:
             WEIGHTINGS[weighting["name"]](**settings_in(weighting)).check(num_tasks)
-        except ValueError as error:
-            problems.append(Problem(("weighting",), str(error), combination=True))
+        except Exception as error:
+            owner = "" if speaks(error) else f"weighting '{weighting['name']}': "
+            text = f"{owner}{blame(error)}"
+            problems.append(Problem(("weighting",), text, combination=speaks(error)))
     return weighting
 
 
@@ -302,22 +315,3 @@ def _resolve_train(
         problems += unknown_names(settings.train, resolved, ("train",), whole, parts)
         check_class_weights(resolved["class_weights"], whole, problems)
     return resolved
-
-
-def _of_subset(train: Config, own_model: bool, description: Description) -> Config:
-    """The training settings without what is about modalities and tasks that are not there.
-
-    Variants that differ in such settings only are the same.
-    """
-    tasks = {task.name for task in description.tasks}
-    kept = dict(train)
-    if isinstance(train["class_weights"], dict):
-        weights = {k: v for k, v in train["class_weights"].items() if k in tasks}
-        kept["class_weights"] = weights or None
-    parts = part_names(description)
-    if not own_model and train["freeze"]:
-        kept["freeze"] = sorted({name for name in train["freeze"] if name in parts}) or None
-    if not own_model and train["lr_scale"]:
-        scale = {k: v for k, v in train["lr_scale"].items() if k in parts}
-        kept["lr_scale"] = scale or None
-    return kept

@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
 from torch import nn
@@ -20,18 +20,22 @@ from mtmm.settings import Component, NameOf, Range, check, found, listed, settin
 from mtmm.sharing.base import Sharing
 from mtmm.weighting.base import Weighting
 
+Calls = Mapping[str, tuple[str, ...]]
+"""The arguments of methods: `x` by position, `x=` by name, `**` the component's settings."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
     """A kind of component: its base class, what it is made from, what a subclass must define.
 
-    `parameters` are the positional arguments of the constructor. `facts(component, name)` yields
-    what is wrong with a subclass beyond that.
+    `parameters` are the positional arguments of the constructor; `calls` how its methods are
+    called. `facts(component, name)` yields what is wrong with a subclass beyond that.
     """
 
     base: type
     parameters: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    calls: Calls = field(default_factory=dict)
     facts: Callable[[Any, str], Iterator[str]] = lambda component, name: iter(())
 
 
@@ -59,6 +63,27 @@ def _violations(kind: str, name: str, component: object) -> Iterator[str]:
     yield from contract.facts(component, name)
     yield from _signature("its constructor", component, contract.parameters)
     yield from _settings(component)
+    yield from _called(component, contract.calls)
+
+
+def _called(component: type, calls: Calls, owner: str = "") -> Iterator[str]:
+    """Whether methods, where there are any of these names, can be called as they will be."""
+    for method, wanted in calls.items():
+        function = getattr(component, method, None)
+        if not callable(function):
+            continue
+        bare = isinstance(inspect.getattr_static(component, method), classmethod | staticmethod)
+        given: list[object] = [] if bare else [component]
+        given += [name for name in wanted if name.isidentifier()]
+        named = {name[:-1]: None for name in wanted if name.endswith("=")}
+        if "**" in wanted:
+            named |= dict.fromkeys(settings_of(component))
+        try:
+            inspect.signature(function).bind(*given, **named)
+        except TypeError:
+            words = [name for name in wanted if name != "**"] + [f"{name}=" for name in named]
+            told = f"{method}({', '.join(dict.fromkeys(words))})"
+            yield f"{owner}must take the call `{told}`; found `{method}({_written(function)})`"
 
 
 def _signature(owner: str, function: Component, wanted: tuple[str, ...]) -> Iterator[str]:
@@ -177,6 +202,7 @@ def _head(head: type[Head], name: str) -> Iterator[str]:
     for method in ("loss", "sums", "update", "measure", "constant"):
         if getattr(objective, method) is getattr(Objective, method):
             yield f"its objective must define `{method}`; found that of Objective"
+    yield from _called(objective, _JUDGED, "its objective ")
     metrics, primary = getattr(objective, "metrics", {}), getattr(objective, "primary", None)
     if primary not in metrics:
         yield f"its objective's `primary` must be one of {listed(metrics)}; found {primary!r}"
@@ -189,14 +215,59 @@ def _head(head: type[Head], name: str) -> Iterator[str]:
                 yield f"{text}; found {meaning}"
 
 
+_JUDGED: Calls = {
+    "loss": ("output", "target", "labelled"),
+    "sums": ("device",),
+    "update": ("sums", "output", "target", "labelled"),
+    "measure": ("sums",),
+    "constant": ("target", "labelled"),
+    "weighted": ("weights", "target", "labelled"),
+    "unfit": ("target", "labelled"),
+}
+
 CONTRACTS: Mapping[str, Contract] = {
     "dataset": Contract(base=Dataset),
-    "encoder": Contract(base=Encoder, parameters=("modality", "width"), facts=_encoder),
-    "fusion": Contract(base=Fusion, parameters=("dims", "out_dim"), methods=("forward",)),
-    "sharing": Contract(
-        base=Sharing, parameters=("make_path", "tasks"), methods=("forward",), facts=_sharing
+    "encoder": Contract(
+        base=Encoder,
+        parameters=("modality", "width"),
+        calls={"forward": ("x", "mask")},
+        facts=_encoder,
     ),
-    "weighting": Contract(base=Weighting, methods=("step",), facts=_weighting),
-    "head": Contract(base=Head, parameters=("dim", "task"), methods=("forward",), facts=_head),
-    "model": Contract(base=nn.Module, parameters=("bundle",), methods=("forward",)),
+    "fusion": Contract(
+        base=Fusion,
+        parameters=("dims", "out_dim"),
+        methods=("forward",),
+        calls={"forward": ("features", "present"), "check": ("modalities", "settings")},
+    ),
+    "sharing": Contract(
+        base=Sharing,
+        parameters=("make_path", "tasks"),
+        methods=("forward",),
+        calls={"forward": ("inputs", "present"), "islands": (), "path_count": ("num_tasks", "**")},
+        facts=_sharing,
+    ),
+    "weighting": Contract(
+        base=Weighting,
+        methods=("step",),
+        calls={
+            "check": ("num_tasks",),
+            "init": ("num_tasks", "device=", "dtype="),
+            "step": ("state", "losses"),
+            "parameter_gradients": ("state", "losses"),
+        },
+        facts=_weighting,
+    ),
+    "head": Contract(
+        base=Head,
+        parameters=("dim", "task"),
+        methods=("forward",),
+        calls={"forward": ("features",)},
+        facts=_head,
+    ),
+    "model": Contract(
+        base=nn.Module,
+        parameters=("bundle",),
+        methods=("forward",),
+        calls={"forward": ("inputs", "present"), "parts": (), "islands": ()},
+    ),
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from torch import Tensor, nn
 
+from mtmm.blame import blame, speaks
 from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder
 from mtmm.fusion import FUSIONS
@@ -28,7 +29,6 @@ class PathModel(nn.Module):
     def __init__(self, sharing: Sharing, heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.sharing = sharing
-        self.independent = sharing.independent
         self.tasks = tuple(heads)
         self.heads = nn.ModuleList(heads.values())
 
@@ -150,9 +150,10 @@ def resolve_model(
             FUSIONS[fusion["name"]].check(
                 [modality.name for modality in description.modalities], settings_in(fusion)
             )
-        except ValueError as error:
-            text = f"fusion '{fusion['name']}': {error}"
-            problems.append(Problem((*path, "fusion"), text, combination=True))
+        except Exception as error:
+            text = f"fusion '{fusion['name']}': {blame(error)}"
+            # A ValueError tells what does not fit together; anything else is a mistake of its code.
+            problems.append(Problem((*path, "fusion"), text, combination=speaks(error)))
     return resolved
 
 

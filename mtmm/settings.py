@@ -84,6 +84,12 @@ ModalityName = Annotated[str, NameOf("modality")]
 TaskName = Annotated[str, NameOf("task")]
 PartName = Annotated[str, NameOf("part")]
 
+NotNegative = Annotated[float, Range(low=0)]
+AboveZero = Annotated[float, Range(above=0)]
+# Bounded, so that even their products are finite in 32 bits.
+Rate = Annotated[float, Range(above=0, high=1_000_000)]
+Weight = Annotated[float, Range(low=0, high=1_000_000)]
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -2,60 +2,155 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from mtmm.blame import blame, place_of, speaks
 from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder, Stage
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
 from mtmm.registry import settings_in
+from mtmm.settings import Problem, found
 from mtmm.sharing import SHARINGS
-from mtmm.spec import Description, Modality, Task
+from mtmm.spec import Description, Modality
+
+Config = Mapping[str, Any]
 
 
-def encoder_size(config: Mapping[str, Any], modality: Modality, width: int) -> tuple[int, int]:
-    """The width of an encoder's feature and its number of parameters.
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a part cannot be made; `fits` says that it is no mistake of its code."""
 
-    `config` is resolved. Raises ValueError where the encoder cannot be made for this input.
-    """
-    settings = tuple(sorted((key, repr(value)) for key, value in settings_in(config).items()))
-    key = (ENCODERS[config["name"]], settings, modality, width)
-    size = _SIZES.get(key)
-    if size is None:
-        size = _SIZES[key] = _measure(config, modality, width)
-    if isinstance(size, str):
-        raise ValueError(f"encoder '{config['name']}' does not fit {modality.name}: {size}")
-    return size
+    text: str
+    fits: bool
 
 
-_SIZES: dict[tuple[Any, ...], tuple[int, int] | str] = {}
+_KNOWN: dict[tuple[Any, ...], nn.Module | _Failure | None] = {}
 
 
-def model_size(config: Mapping[str, Any], description: Description) -> int:
+def misfits(config: Config, description: Description) -> Iterator[Problem]:
+    """Why the parts of a resolved model cannot be made for the data; places are inside `model`."""
+    fitting = True
+    for modality in description.modalities:
+        encoder = config["encoders"][modality.name]
+        wrong = _encoder_failure(encoder, modality, config["width"])
+        if wrong is not None:
+            shape = list(modality.shape)
+            text = f" does not fit {modality.name} of shape {shape}" if wrong.fits else ""
+            text = f"encoder '{encoder['name']}'{text}: {wrong.text}"
+            fitting = False
+            yield Problem(("encoders", modality.name), text, combination=wrong.fits)
+    for task in description.tasks:
+        head = _on_meta(HEADS[task.kind], (config["width"], task), {})
+        if isinstance(head, _Failure):
+            text = f"head '{task.kind}' of task '{task.name}': {head.text}"
+            yield Problem((), text, combination=head.fits)
+    if fitting:
+        yield from _misfits_of_paths(config, description)
+
+
+def model_size(config: Config, description: Description) -> int | None:
     """The number of parameters of a resolved model put together from parts, at most.
 
-    Exact where every path is a whole one of its own, as in `hard` and `separate`.
+    Exact where every path is a whole one of its own, as in `hard` and `separate`; None where a
+    part cannot be made without memory, or not at all: `misfits` tells.
     """
-    width = config["width"]
-    encoders = {
-        modality.name: encoder_size(config["encoders"][modality.name], modality, width)
+    encoders = _encoders(config, description)
+    fused, paths = _fusion_size(config, encoders), _path_count(config, description)
+    heads = [_on_meta(HEADS[t.kind], (config["width"], t), {}) for t in description.tasks]
+    modules = [part for part in (*encoders.values(), *heads) if isinstance(part, nn.Module)]
+    if len(modules) < len(encoders) + len(heads):
+        return None
+    if not isinstance(fused, int) or not isinstance(paths, int):
+        return None
+    path = fused + sum(map(_count, modules[: len(encoders)]))
+    return paths * path + sum(map(_count, modules[len(encoders) :]))
+
+
+def _misfits_of_paths(config: Config, description: Description) -> Iterator[Problem]:
+    fused = _fusion_size(config, _encoders(config, description))
+    paths = _path_count(config, description)
+    for kind, result in (("fusion", fused), ("sharing", paths)):
+        if isinstance(result, _Failure):
+            text = f"{kind} '{config[kind]['name']}': {result.text}"
+            yield Problem((kind,), text, combination=result.fits)
+
+
+def _encoders(config: Config, description: Description) -> dict[str, Any]:
+    return {
+        modality.name: _encoder(config["encoders"][modality.name], modality, config["width"])
         for modality in description.modalities
     }
-    fusion, sharing = config["fusion"], config["sharing"]
-    dims = {name: dim for name, (dim, _) in encoders.items()}
-    fused = FUSIONS[fusion["name"]].parameter_count(dims, width, **settings_in(fusion))
-    path = fused + sum(count for _, count in encoders.values())
-    paths = SHARINGS[sharing["name"]].path_count(len(description.tasks), **settings_in(sharing))
-    makers: Mapping[str, Any] = HEADS
-    heads = sum(_head_size(makers[task.kind], width, task) for task in description.tasks)
-    return paths * path + heads
+
+
+def _encoder(config: Config, modality: Modality, width: int) -> nn.Module | _Failure | None:
+    return _on_meta(ENCODERS[config["name"]], (modality, width), config)
+
+
+def _encoder_failure(config: Config, modality: Modality, width: int) -> _Failure | None:
+    encoder = _encoder(config, modality, width)
+    if not isinstance(encoder, Encoder):
+        return encoder if isinstance(encoder, _Failure) else None
+    for name, stage in encoder.stages.items():
+        if not isinstance(stage, Stage):
+            text = f"its stage '{name}' must be a Stage, such as Plain(module, out_shape)"
+            return _Failure(f"{text}; found {type(stage).__name__}", fits=False)
+        if min(stage.out_shape, default=1) < 1:
+            return _Failure(f"its stage '{name}' would give {list(stage.out_shape)}", fits=True)
+    return None
+
+
+def _fusion_size(config: Config, encoders: Mapping[str, Any]) -> int | _Failure | None:
+    if not all(isinstance(encoder, Encoder) for encoder in encoders.values()):
+        return None
+    make, settings = FUSIONS[config["fusion"]["name"]], settings_in(config["fusion"])
+    dims = {name: encoder.dim for name, encoder in encoders.items()}
+    # The formula of a class says nothing of its subclasses.
+    if "parameter_count" in vars(make):
+        try:
+            return make.parameter_count(dims, config["width"], **settings)
+        except Exception as error:
+            return _Failure(blame(error), speaks(error))
+    fusion = _on_meta(make, (dims, config["width"]), settings)
+    return _count(fusion) if isinstance(fusion, nn.Module) else fusion
+
+
+def _path_count(config: Config, description: Description) -> int | _Failure:
+    sharing = config["sharing"]
+    count = SHARINGS[sharing["name"]].path_count
+    try:
+        paths = count(len(description.tasks), **settings_in(sharing))
+    except Exception as error:
+        return _Failure(blame(error), speaks(error))
+    if type(paths) is not int or paths < 1:
+        text = "`path_count` must give a whole number of at least 1"
+        return _Failure(f"{text}; found {found(paths)}", fits=False)
+    return paths
+
+
+def _on_meta(make: Any, arguments: tuple[Any, ...], config: Config) -> nn.Module | _Failure | None:
+    """The module without memory; why it cannot be made, or None if only not without memory."""
+    key = (make, repr(arguments), repr(sorted(settings_in(config).items())))
+    if key not in _KNOWN:
+        try:
+            with torch.device("meta"), _Unfilled(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of layers without elements; told by `misfits`
+                _KNOWN[key] = make(*arguments, **settings_in(config))
+        except Exception as error:
+            # Where a constructor reads what tensors hold, PyTorch says that "meta" ones cannot.
+            needs_memory = re.search(r"\bmeta\b", str(error), re.IGNORECASE)
+            # So it does of sizes that are out of bounds; where a user's code fails, it is wrong.
+            fits = speaks(error) or place_of(error) is None
+            _KNOWN[key] = None if needs_memory else _Failure(blame(error), fits)
+    return _KNOWN[key]
 
 
 class _Unfilled(TorchFunctionMode):
@@ -68,28 +163,6 @@ class _Unfilled(TorchFunctionMode):
         if func in (torch.nn.init.normal_, torch.Tensor.normal_):
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
-
-
-def _measure(config: Mapping[str, Any], modality: Modality, width: int) -> tuple[int, int] | str:
-    make: Callable[..., Encoder] = ENCODERS[config["name"]]
-    try:
-        with torch.device("meta"), _Unfilled(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of layers without elements; told below
-            encoder = make(modality, width, **settings_in(config))
-    except Exception as error:
-        return f"{error} (its shape is {list(modality.shape)})"
-    for name, stage in encoder.stages.items():
-        assert isinstance(stage, Stage)
-        if min(stage.out_shape) < 1:
-            shape = list(modality.shape)
-            return f"stage '{name}' would give {list(stage.out_shape)} (its shape is {shape})"
-    return encoder.dim, _count(encoder)
-
-
-@cache
-def _head_size(make: Any, width: int, task: Task) -> int:
-    with torch.device("meta"), _Unfilled():
-        return _count(make(width, task))
 
 
 def _count(module: nn.Module) -> int:

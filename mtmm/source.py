@@ -7,13 +7,24 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-# Installed code belongs to its package, and this package's own modules are hashed one by one.
-_INSTALLED = {"site-packages", "dist-packages"}
-_OWN = {"mtmm", "bench"}
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages."""
+
+OWN = ("mtmm", "bench")
+"""The packages of this project."""
+
+_HOME = Path(__file__).resolve().parents[1]
+# They run components, or name and check them: no number depends on them.
+_APART = {
+    *("bench.api", "bench.cli", "bench.errors", "bench.plugins"),
+    *("mtmm.blame", "mtmm.components", "mtmm.consistency", "mtmm.registry", "mtmm.settings"),
+    *("mtmm.sizes", "mtmm.source", "mtmm._version"),
+}
 
 
 def file_hash(path: str | Path) -> str:
@@ -28,22 +39,27 @@ def text_hash(text: str | bytes) -> str:
 
 
 def tree_hash(file: Path, package: str = "") -> str:
-    """`file_hash` of a file and of every local module that it imports, and that those import.
+    """One hash over a file and all that it is built on: `local_files`, and `own_files` of them.
 
-    `package` is the package that the file belongs to as a module. Local is what lies beside the
-    file or, of a package, beside the top-level one. Where modules lie decides, not what has been
-    imported: the hash is the same in every process. Raises OSError, SyntaxError or ValueError
-    where the file itself cannot be read.
+    Where modules lie decides, not what has been imported: the hash is the same in every process.
+    Raises OSError, SyntaxError or ValueError where the file itself cannot be read.
     """
-    return combine(file_hash(path) for path in local_files(file, package))
+    local = local_files(file, package)
+    return combine([*map(file_hash, local), *map(_own_hash, own_files(local))])
 
 
 def local_files(file: Path, package: str = "") -> list[Path]:
-    """The file, and then, in the order of their paths, the local modules that it leads to."""
+    """The file, and then, in the order of their paths, the local modules that it leads to.
+
+    `package` is the package that the file belongs to as a module. Local is what lies beside the
+    file or, of a package, beside the top-level one; modules of this project are not.
+    """
     file = file.resolve()
+    if is_own(file):
+        return [file]
     parts = package.split(".") if package else []
     root = file.parents[len(parts)]
-    installed = bool(_INSTALLED & set(root.parts))
+    installed = bool(INSTALLED & set(root.parts))
     local: set[Path] = set()
     todo = [file, *_files_of(root, tuple(parts))]
     while todo:
@@ -56,9 +72,30 @@ def local_files(file: Path, package: str = "") -> list[Path]:
             continue  # nothing can import it either
         local.add(path)
         for module in _imported(tree, path.parent.relative_to(root).parts):
-            if module[0] not in _OWN and (not installed or module[0] in parts[:1]):
+            if module[0] not in OWN and (not installed or module[0] in parts[:1]):
                 todo += (found for found in _files_of(root, module) if found not in local)
     return [file, *sorted(local - {file})]
+
+
+def own_files(files: Iterable[Path]) -> list[Path]:
+    """The other modules of this project that the files lead to, in the order of their paths.
+
+    A component may be a subclass of one that comes with the project.
+    """
+    given = list(files)
+    found: set[Path] = set()
+    todo = list(given)
+    while todo:
+        path = todo.pop()
+        new = set(_imports_of_own(path) if is_own(path) else _own_imports(path)) - found
+        found |= new
+        todo += new
+    return sorted(found - set(given))
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file belongs to this project's packages."""
+    return any(path.is_relative_to(_HOME / name) for name in OWN)
 
 
 def object_hash(component: Callable[..., Any]) -> str:
@@ -96,6 +133,45 @@ def _files_of(root: Path, module: tuple[str, ...]) -> Iterator[Path]:
             if path.is_file():
                 yield path
                 break
+
+
+def _own_imports(file: Path) -> list[Path]:
+    tree = ast.parse(file.read_bytes())
+    names = {*_imported(tree, ()), *_reached(tree)}
+    return [path for name in names if (path := _own_file(name)) is not None]
+
+
+# Of these files the code runs that was there when the process started.
+_imports_of_own, _own_hash = cache(_own_imports), cache(file_hash)
+
+
+def _reached(tree: ast.Module) -> Iterator[tuple[str, ...]]:
+    """What is used of a package that is imported whole: `import mtmm` and `mtmm.build_model`."""
+    packages = {"mtmm": "mtmm", "bench": "bench"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            packages |= {a.asname: a.name for a in node.names if a.asname and a.name in OWN}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in packages:
+                yield packages[name], attr
+
+
+def _own_file(name: tuple[str, ...]) -> Path | None:
+    """The module of this project that an imported name is, or is made in; None if it is apart."""
+    if name[:1] not in {(package,) for package in OWN} or len(name) < 2:
+        return None
+    place, rest = _HOME, name
+    while rest and (place / rest[0] / "__init__.py").is_file():
+        place, rest = place / rest[0], rest[1:]
+    module = place / f"{rest[0]}.py" if rest else place / "__init__.py"
+    if module.is_file():
+        parts = module.relative_to(_HOME).with_suffix("").parts
+        return None if ".".join(parts) in _APART else module
+    # A name in a package: imported there from the module that makes it, or made by itself.
+    package = place / "__init__.py"
+    imported = (name for name in _imported(ast.parse(package.read_bytes()), ()))
+    return next((_own_file(name) for name in imported if name[-1] == rest[0]), package)
 
 
 def _class_source(component: type) -> str:

@@ -61,6 +61,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results folder of the small suite, run to the end with timing."""
     from rich.console import Console
 
+    from bench.execution.training import Options
     from bench.progress import Progress
     from bench.report.write import write_report
     from bench.running import run_plan
@@ -68,6 +69,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("results")
     timed = {**SUITE, "timing": {"batch_sizes": [16], "budget_s": 0.1}}
-    run_plan(plan(timed), Store(root), torch.device("cpu"), Progress(Console(), quiet=True))
+    how = Options(devices=(torch.device("cpu"),), workers=0)
+    run_plan(plan(timed), Store(root), how, Progress(Console(), quiet=True))
     write_report(root / "small")
     return root / "small"

@@ -32,7 +32,7 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
     "sharing": SHARINGS,
     "weighting": WEIGHTINGS,
 }
-HELPERS = {"data": {"cache", "glyph_faces"}}
+HELPERS = {"data": {"cache", "glyph_faces"}, "heads": {"judging"}}
 """Modules of a component folder that define no component, besides base.py."""
 
 
@@ -129,3 +129,11 @@ def test_registries_are_sorted_and_document_their_components(folder: str) -> Non
     for component in registry.values():
         assert inspect.unwrap(component).__doc__
         settings_of(component)  # every setting has an annotation and a default
+
+
+def test_registries_hold_no_code_of_their_own() -> None:
+    """They change with every new component, so no identity covers them."""
+    for folder in REGISTRIES:
+        tree = ast.parse((ROOT / "mtmm" / folder / "__init__.py").read_text(encoding="utf-8"))
+        code = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+        assert not [node for node in ast.walk(tree) if isinstance(node, code)], folder

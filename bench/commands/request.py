@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from bench.environment import pick_device
+from bench.environment import pick_devices
 from bench.errors import InputError
 from bench.planning import Plan, make_plan
 from bench.plugins import load_plugins
@@ -21,7 +23,7 @@ class Request:
     """What is asked of suites beside their files."""
 
     results: Path
-    device: torch.device
+    devices: tuple[torch.device, ...]
     given: tuple[Given, ...]
     smoke: bool
 
@@ -34,7 +36,7 @@ class Request:
             given.append(parse_given(f"--seeds {options.seeds}", f"seeds={options.seeds}"))
         return cls(
             results=options.results,
-            device=_pick(options.device),
+            devices=_pick(options.device),
             given=tuple(given),
             smoke=options.smoke,
         )
@@ -45,16 +47,28 @@ class Request:
         return make_plan(smoke(loaded) if self.smoke else loaded)
 
 
-def check_results(results: Path) -> None:
-    """Make the results folder; InputError where that cannot be."""
+def check_results(results: Path, suites: Sequence[str] = ()) -> None:
+    """Make the results folder and those inside; InputError where that cannot be."""
     try:
-        results.mkdir(parents=True, exist_ok=True)
+        for inside in ("", "cells", "environments", "locks", "logs", *suites):
+            (results / inside).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"--results {results}: {error.strerror}") from None
+        raise InputError(f"--results {results}: {error.filename}: {error.strerror}") from None
+    if not os.access(results / "cells", os.W_OK):
+        raise InputError(f"--results {results}: nothing can be written there")
 
 
-def _pick(device: str) -> torch.device:
+def check_readable(results: Path) -> None:
+    """InputError where the results folder, or what it would be in, is no folder."""
+    place = results.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir():
+        raise InputError(f"--results {results}: {place} is no folder")
+
+
+def _pick(devices: str) -> tuple[torch.device, ...]:
     try:
-        return pick_device(device)
+        return pick_devices(devices)
     except ValueError as error:
         raise InputError(f"--device: {error}") from None

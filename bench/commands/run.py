@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.commands.report import print_report
 from bench.commands.request import Request, check_results
-from bench.errors import FAILED, OK
+from bench.errors import FAILED, OK, InputError
+from bench.execution.training import Options
 from bench.progress import Progress
 from bench.running import Outcome, run_plan
 from bench.store import Store
 
 
-def run(suites: Sequence[Path], request: Request, *, quiet: bool) -> int:
+def run(suites: Sequence[Path], request: Request, options: Options, *, quiet: bool) -> int:
     """Run suites one after another; every one is validated before the first starts."""
     plans = [request.plan(suite) for suite in suites]
-    check_results(request.results)
+    _check_names(suites, [plan.suite.name for plan in plans])
+    check_results(request.results, [plan.suite.name for plan in plans])
     store, progress = Store(request.results), Progress(Console(stderr=True), quiet=quiet)
-    outcomes = []
-    for plan in plans:
-        outcomes.append(run_plan(plan, store, request.device, progress))
-        print_report(store.suite_folder(plan.suite.name))
-        _print_outcome(outcomes[-1], store)
-    return FAILED if any(outcome.failed for outcome in outcomes) else OK
+    failed = False
+    with _ended_in_order():
+        for plan in plans:
+            outcome = run_plan(plan, store, options, progress)
+            print_report(store.suite_folder(plan.suite.name))
+            _print_outcome(outcome, store)
+            failed = failed or bool(outcome.failed or outcome.stopped)
+            if outcome.stopped:
+                break
+    return FAILED if failed else OK
+
+
+def _check_names(suites: Sequence[Path], names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            first = suites[names.index(name)]
+            text = f"'{name}' is the name of {first} too: results of one would replace the other's"
+            raise InputError(f"{suites[i]}: name: {text}")
 
 
 def _print_outcome(outcome: Outcome, store: Store) -> None:
     print(f"{outcome.ran} units run, {outcome.reused} reused from {store.root / 'cells'}.")
+    for text in store.moved:
+        print(f"set aside: {text}", file=sys.stderr)
     for label, reason in outcome.failed:
         print(f"failed: {label}: {reason}", file=sys.stderr)
+    if outcome.failed:
+        print("Failed units stay as they are; --retry-failed tries them again.", file=sys.stderr)
+    if outcome.stopped:
+        print(outcome.stopped, file=sys.stderr)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,18 +1,39 @@
-"""Train cells one after another in this process."""
+"""Train cells in this process, one by one: for a debugger, and for what a notebook defines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 
-from bench.cell import TrainCell
-from bench.execution.unit import Record, run_cell
+from bench.execution.unit import run_cell
+from bench.execution.worker import Job
+
+Record = dict[str, Any]
 
 
-def run_inline(
-    cells: Iterable[TrainCell], device: torch.device
-) -> Iterator[tuple[TrainCell, Record]]:
-    """Each cell with its record, as soon as it is there."""
-    for cell in cells:
-        yield cell, run_cell(cell, device)
+class Inline:
+    """What `Pool` is, with one cell at a time and nothing between it and the run."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Job] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def start(self, job: Job) -> None:
+        """Accept the cell; it is run when `finished` is asked for."""
+        self._waiting.append(job)
+
+    def finished(self, wait_s: float) -> Iterator[tuple[Job, Record]]:
+        """The cell, once it is done, however long that takes."""
+        while self._waiting:
+            job = self._waiting[0]
+            record = run_cell(job.cell, torch.device(job.device), checkpoint=job.checkpoint)
+            self._waiting.pop(0)
+            yield job, record
+
+    def stop(self) -> None:
+        """Forget what waits."""
+        self._waiting.clear()

@@ -40,10 +40,22 @@ def call_isolated(function: Callable[..., Any], *arguments: Any) -> Any:
         request.write_bytes(pickle.dumps(sys.path) + pickle.dumps((function, arguments)))
         environment = _HUSHED | dict(os.environ) | {_INSIDE: "1"}
         command = [sys.executable, child.__file__, str(request), str(answer)]
-        ended = subprocess.run(command, env=environment, check=False)
+        code = _run(command, environment)
         if not answer.exists():
-            raise ProcessDiedError(f"exit code {ended.returncode}, no answer")
+            raise ProcessDiedError(f"exit code {code}, no answer")
         returned, outcome = pickle.loads(answer.read_bytes())
     if not returned:
         raise outcome
     return outcome
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Run it to its end; when this process ends before, its input closes and it ends as well."""
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    try:
+        return process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from bench.cell import TimingArm, TimingBlock, TrainCell
+from bench.execution.shared import shared_data
+from bench.failure import status_of
 from bench.plugins import load_again
 from bench.timing.block import Arm, ArmSamples, run_block, summarise
 from bench.timing.clock import clock_for
@@ -29,20 +32,29 @@ from mtmm.spec import DataBundle
 Record = dict[str, Any]
 
 
-def run_cell(cell: TrainCell, device: torch.device) -> Record:
-    """Train one cell; its record says `ok`, `diverged`, `oom` or `error`."""
+def run_cell(
+    cell: TrainCell,
+    device: torch.device,
+    *,
+    data: Path | None = None,
+    checkpoint: Path | None = None,
+) -> Record:
+    """Train one cell; its record says `ok`, `diverged`, `oom` or `error`.
+
+    `data` is a folder of data sets that are shared with other processes; `checkpoint` the file
+    from which the cell goes on, and where it keeps how far it is if its settings ask for that.
+    """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     outcome: Record
     try:
-        result = train(cell.config, build_data(cell.config, device), seed=cell.seed, device=device)
+        bundle = build_data(cell.config, device, data)
+        result = train(cell.config, bundle, seed=cell.seed, device=device, checkpoint=checkpoint)
         outcome = {"status": "ok", "reason": "", **result}
     except DivergedError as error:
         outcome = {"status": "diverged", "reason": str(error)}
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        outcome = {"status": "oom", "reason": str(error)}
     except Exception as error:
         outcome = {
-            "status": "error",
+            "status": status_of(error),
             "reason": f"{type(error).__name__}: {error}",
             "traceback": traceback.format_exc(),
         }
@@ -103,8 +115,13 @@ def _old_objects_left_alone() -> Iterator[None]:
         gc.unfreeze()
 
 
-def build_data(config: Mapping[str, Any], device: torch.device) -> DataBundle:
-    """The data of a resolved variant, on the device."""
+def build_data(
+    config: Mapping[str, Any], device: torch.device, shared: Path | None = None
+) -> DataBundle:
+    """The data of a resolved variant, on the device; `shared` as `data` in `run_cell`."""
+    if shared is not None:
+        bundle = shared_data(config["dataset"], shared).to(device)
+        return bundle.select(config["modalities"], config["tasks"])
     dataset = DATASETS[config["dataset"]["name"]]
     settings = json.dumps(settings_in(config["dataset"]), sort_keys=True)
     bundle = _whole_data(dataset, settings, str(device))

@@ -1,1 +1,6 @@
-"""Frames, tables and figures: pure functions of the records."""
+"""Frames, tables, figures and pages: pure functions of the records."""
+
+from __future__ import annotations
+
+FORMATS = ("md", "csv", "latex", "html")
+"""What a report can be written as."""

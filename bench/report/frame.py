@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,39 @@ import pandas as pd
 from bench.errors import InputError
 from bench.store import MANIFEST_VERSION, Record, Store
 
-MISSING = {"kind": "", "status": "missing", "reason": "not run yet"}
+MISSING: Record = {"status": "missing", "reason": "not run yet"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """What a report tells of a record beside its row in the frame."""
+
+    variant: str
+    what: str
+    """The seed, or what was timed."""
+    status: str
+    reason: str
+    record: str
+    """Identity of the record."""
+    started: str
+    environment: str
+    log: str
+    """The log that the record names; empty where it names none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """A suite's records, each read once.
+
+    `units` go with the rows of `frame`. `curves` has a row per finished train record and epoch:
+    `variant, seed, epoch, val.score`.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    frame: pd.DataFrame
+    units: tuple[Unit, ...]
+    curves: pd.DataFrame
 
 
 def load_manifest(folder: str | Path) -> dict[str, Any]:
@@ -39,21 +72,50 @@ def load_frame(folder: str | Path) -> pd.DataFrame:
     kind `time` also `time.*`, `samples_per_s`, `peak_mib`, `flops`. What a unit did not produce
     is missing in its row.
     """
+    return load_results(folder).frame
+
+
+def load_results(folder: str | Path) -> Results:
+    """All that a report needs; raises InputError where there are no results of a suite."""
     folder = Path(folder)
     manifest = load_manifest(folder)
-    return pd.DataFrame(list(_rows(manifest, Store(folder.parent))))
+    rows, units, curves = [], [], []
+    for head, config, record in _records(manifest, Store(folder.parent)):
+        produced = _train(record) if head["kind"] == "train" else _time(record)
+        rows.append(head | config | produced)
+        units.append(_unit(head, record))
+        if record["status"] == "ok":
+            curves += _curve(head, record)
+    return Results(
+        folder=folder,
+        manifest=manifest,
+        frame=pd.DataFrame(rows),
+        units=tuple(units),
+        curves=pd.DataFrame(curves, columns=["variant", "seed", "epoch", "val.score"]),
+    )
 
 
-def _rows(manifest: Mapping[str, Any], store: Store) -> Iterator[dict[str, Any]]:
+def _records(
+    manifest: Mapping[str, Any], store: Store
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], Record]]:
+    """The first columns of a row, its configuration, and its record with identity."""
+    read: dict[str, Record] = {}  # variants whose steps cost the same share a timing
+
+    def record_of(identity: str) -> Record:
+        if identity not in read:
+            read[identity] = {**(store.read(identity) or MISSING), "id": identity}
+        return read[identity]
+
     for variant in manifest["variants"]:
         head = {"suite": manifest["suite"], "variant": variant["name"]}
         config = flatten(variant["config"], "config")
         for cell in variant["train"]:
-            record = store.read(cell["record"]) or {**MISSING, "kind": "train"}
-            yield {**head, **_status(record), "seed": cell["seed"], **config, **_train(record)}
+            record = record_of(cell["record"])
+            status = {"kind": "train", **_status(record), "seed": cell["seed"]}
+            yield head | status, config, record
         for identity in variant["time"]:
-            record = store.read(identity) or {**MISSING, "kind": "time"}
-            yield {**head, **_status(record), **config, **_time(record)}
+            record = record_of(identity)
+            yield head | {"kind": "time", **_status(record)}, config, record
 
 
 def flatten(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -71,7 +133,30 @@ def flatten(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _status(record: Record) -> dict[str, Any]:
-    return {key: record[key] for key in ("kind", "status", "reason")}
+    return {"status": record["status"], "reason": record["reason"]}
+
+
+def _unit(head: Mapping[str, Any], record: Record) -> Unit:
+    what = "timing"
+    if head["kind"] == "train":
+        what = f"seed {head['seed']}"
+    elif "mode" in record:
+        what = f"{record['mode']} step at batch size {record['batch_size']}"
+    return Unit(
+        variant=head["variant"],
+        what=what,
+        record=record["id"],
+        **_status(record),
+        **{key: str(record.get(key) or "") for key in ("started", "environment", "log")},
+    )
+
+
+def _curve(head: Mapping[str, Any], record: Record) -> list[tuple[str, int, int, float]]:
+    return [
+        (head["variant"], head["seed"], point["epoch"], point["val_score"])
+        for point in record.get("curve", ())
+        if point.get("val_score") is not None
+    ]
 
 
 def _train(record: Record) -> dict[str, Any]:

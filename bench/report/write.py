@@ -1,59 +1,140 @@
-"""The report of a suite: its tables as files, out of its frame alone."""
+"""The report of a suite as files, out of its records alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
+from bench.compare import Comparison
+from bench.errors import InputError
+from bench.report import FORMATS
+from bench.report.analysis import Analysis, analyse, compared
+from bench.report.files import write_file
+from bench.report.frame import load_results
+from bench.report.index import write_index, write_summary
+from bench.report.latex import to_latex
+from bench.report.table import code, markdown, to_csv, to_markdown
+from bench.report.tables import full_tables, printed_tables
 
-from bench.compare import Comparison, compare
-from bench.report.frame import load_frame, load_manifest
-from bench.report.table import to_csv, to_markdown
-from bench.store import write_text
-from mtmm.heads.base import Metric
+_TABLES = {"accuracy", "cost", "tasks", "effects", "ablations"}
+
+Files = Iterator[tuple[str, str | bytes]]
+"""Paths in the suite's folder, and contents."""
 
 
 def load_comparison(folder: str | Path) -> Comparison:
     """The comparison of a suite's variants with its baseline."""
-    return _compared(load_frame(folder), load_manifest(folder))
+    return compared(load_results(folder))
 
 
-def write_report(folder: str | Path) -> list[Path]:
-    """Write `report.md`, `comparison.csv` and `frame.csv` into a suite's folder; their paths."""
-    folder = Path(folder)
-    manifest, frame = load_manifest(folder), load_frame(folder)
-    comparison = _compared(frame, manifest)
-    files = {
-        "report.md": _page(manifest, comparison),
-        "comparison.csv": to_csv(comparison),
-        "frame.csv": frame.to_csv(index=False, lineterminator="\n"),
-    }
-    for name, text in files.items():
-        write_text(folder / name, text)
-    return [folder / name for name in files]
+def write_report(folder: str | Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write the report of a suite into its folder; the paths of the files.
+
+    `md`: `report.md`. `csv`: `comparison.csv`, `frame.csv` and `tables/*.csv`. `latex`:
+    `tables/*.tex`. `html`: `report.html` and `figures/`. Always: `summary.json`, and `index.html`
+    in the folder above. The same records give the same bytes. Raises InputError where there are
+    no results, or where they cannot be written.
+    """
+    return write_analysis(analyse(folder), formats)
 
 
-def _compared(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
-    return compare(
-        frame,
-        baseline=manifest["baseline"],
-        single_task=manifest["single_task"],
-        metrics={name: Metric(**metric) for name, metric in manifest["metrics"].items()},
-        family=[
-            variant["name"]
-            for variant in manifest["variants"]
-            if variant["compared"] and variant["name"] != manifest["baseline"]
-        ],
-    )
+def write_analysis(analysis: Analysis, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """As `write_report`, of results that are worked out already."""
+    folder, written = analysis.results.folder, []
+    try:
+        for name in (name for name in FORMATS if name in formats):  # the page links to the rest
+            for path, content in _WRITERS[name](analysis):
+                write_file(folder / path, content)
+                written.append(folder / path)
+        written.append(write_summary(analysis))
+        written.append(write_index(folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: the report cannot be written: {error}") from None
+    return written
 
 
-def _page(manifest: Mapping[str, Any], comparison: Comparison) -> str:
-    lines = [f"# {manifest['suite']}", "", manifest["question"], "", to_markdown(comparison)]
+def _markdown(analysis: Analysis) -> Files:
+    manifest = analysis.manifest
+    lines = [f"# {markdown(manifest['suite'])}", "", markdown(manifest["question"]), ""]
+    lines += [*(markdown(sentence) for sentence in analysis.verdict), ""]
+    lines += [to_markdown(analysis.comparison)]
     if manifest["skips"]:
-        lines += ["Skipped:", ""]
-        lines += [f"- {skip['variant']}: {skip['reason']}" for skip in manifest["skips"]]
+        told = [f"{skip['variant']}: {skip['reason']}" for skip in manifest["skips"]]
+        lines += ["Skipped:", "", *(f"- {markdown(text)}" for text in told), ""]
+    if analysis.failed:
+        lines += ["Not finished:", ""]
+        for unit in analysis.failed:
+            text = f"{unit.variant}, {unit.what}: {unit.status}: {unit.reason}"
+            files = [f"cells/{unit.record}.json", *([unit.log] if unit.log else [])]
+            lines.append(f"- {markdown(text)} ({', '.join(map(code, files))})")
         lines.append("")
-    lines += [f"Made by `{manifest['command']}`.", ""]
-    return "\n".join(lines)
+    if analysis.missing:
+        lines += [f"Units that have not run yet: {analysis.missing}.", ""]
+    lines += [f"Made by {code(manifest['command'])}.", ""]
+    yield "report.md", "\n".join(lines)
+
+
+def _csv(analysis: Analysis) -> Files:
+    yield "comparison.csv", to_csv(analysis.comparison)
+    yield "frame.csv", frame_csv(analysis)
+    tables = full_tables(analysis)
+    _remove(analysis, "tables", _TABLES - set(tables), "csv")
+    for name, table in tables.items():
+        yield f"tables/{name}.csv", table.to_csv(index=False, lineterminator="\n")
+
+
+def _latex(analysis: Analysis) -> Files:
+    tables = printed_tables(analysis)
+    _remove(analysis, "tables", _TABLES - set(tables), "tex")
+    for name, columns in tables.items():
+        yield f"tables/{name}.tex", to_latex(columns)
+
+
+def _html(analysis: Analysis) -> Files:
+    # Matplotlib takes half a second to load: only where something is drawn.
+    from bench.report.figures import FIGURES
+    from bench.report.figures.style import Drawing, style, to_png, to_svg
+    from bench.report.page import no_picture, page, picture
+
+    pictures = []
+    with style():
+        for name, draw in FIGURES.items():
+            drawn = draw(analysis)
+            if isinstance(drawn, Drawing):
+                svg = to_svg(drawn.figure)
+                yield f"figures/{name}.svg", svg
+                yield f"figures/{name}.png", to_png(drawn.figure)
+                pictures.append(picture(name, drawn.title, drawn.caption, svg))
+            else:
+                pictures.append(no_picture(name, drawn))
+                _remove(analysis, "figures", [name], "svg", "png")
+    files = list(_beside(analysis.results.folder))
+    yield "report.html", page(analysis, pictures, files, frame_csv(analysis))
+
+
+def frame_csv(analysis: Analysis) -> str:
+    """The frame as CSV."""
+    return analysis.results.frame.to_csv(index=False, lineterminator="\n")
+
+
+def _remove(analysis: Analysis, folder: str, names: Iterable[str], *endings: str) -> None:
+    """Take away what an earlier report has written and this one has nothing to show for."""
+    for name in names:
+        for ending in endings:
+            path = analysis.results.folder / folder / f"{name}.{ending}"
+            path.unlink(missing_ok=True)
+
+
+def _beside(folder: Path) -> Iterator[str]:
+    """What of a report lies in the folder, this one's or an earlier one's."""
+    yield from (n for n in ("report.md", "comparison.csv", "frame.csv") if (folder / n).exists())
+    for pattern in ("tables/*.csv", "tables/*.tex", "figures/*.svg", "figures/*.png"):
+        yield from (str(path.relative_to(folder)) for path in sorted(folder.glob(pattern)))
+
+
+_WRITERS: dict[str, Callable[[Analysis], Files]] = {
+    "md": _markdown,
+    "csv": _csv,
+    "latex": _latex,
+    "html": _html,
+}

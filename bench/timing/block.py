@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.failure import status_of
 from bench.statistics import median_interval
 from bench.timing.clock import Chunk, Clock
 from bench.timing.sampler import Rules, WarmUp, Workload, chunk_steps, sample_chunk, warm_up
@@ -178,7 +179,7 @@ def _take_turn(
     except Exception as error:
         # As text: a handler that keeps the exception would keep its frames, and so the workload.
         _log.warning("arm %s failed\n%s", arm.key, traceback.format_exc())
-        return _Failed(status=_status_of(error), reason=f"{type(error).__name__}: {error}")
+        return _Failed(status=status_of(error), reason=f"{type(error).__name__}: {error}")
     finally:
         # The workload and the frames of an exception are out of scope by now: their memory must
         # not be there when the next arm is built.
@@ -192,13 +193,6 @@ def _measure(arm: Arm, clock: Clock, rules: Rules) -> _Measured:
     warm = warm_up(workload, clock, rules)
     chunk = sample_chunk(workload, clock, chunk_steps(warm.step_ms, rules))
     return _Measured(phases=workload.phases, samples=workload.samples, warm_up=warm, chunk=chunk)
-
-
-def _status_of(error: Exception) -> ArmStatus:
-    # The CPU allocator raises a bare RuntimeError; its name in the text is all there is to go by.
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return "oom"
-    return "oom" if "DefaultCPUAllocator" in str(error) else "error"
 
 
 def _collect(

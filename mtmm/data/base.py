@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mtmm.consistency import check_built
 from mtmm.spec import DataBundle, Description
 
 
@@ -19,8 +20,10 @@ class Dataset:
     describe: Callable[..., Description]
 
     def __call__(self, **settings: object) -> DataBundle:
-        """Build the data set."""
-        return self.build(**settings)
+        """Build the data set; raises ValueError where it is not what it said it would be."""
+        bundle = self.build(**settings)
+        check_built(bundle, self.describe(**settings))
+        return bundle
 
     @property
     def __wrapped__(self) -> Callable[..., DataBundle]:

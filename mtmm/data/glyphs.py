@@ -93,11 +93,6 @@ def build(*, word_dropout: Share = 0.0, limit: Limit | None = None, seed: Seed =
     )
 
 
-def class_names(task: str) -> tuple[str, ...]:
-    """The names of a task's classes, in the order of its targets (KeyError if no such task)."""
-    return glyph_faces.items().classes[task]
-
-
 def split_rows(*, limit: int | None = None, seed: int = 0) -> dict[str, NDArray[np.int64]]:
     """Per split, the rows of the item table that its samples are, in the samples' order.
 

@@ -49,6 +49,10 @@ class Objective:
         text = f"task '{self.task.name}' of kind '{self.task.kind}' has no classes to weigh"
         raise ValueError(f"`class_weights` needs tasks with classes; {text}")
 
+    def unfit(self, target: Tensor, labelled: Tensor) -> str | None:
+        """What the targets of a split must be and are not, for a message; None if they will do."""
+        return None
+
     def loss(self, output: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
         """The mean loss over the labelled samples (0 if there are none), a scalar."""
         raise NotImplementedError

@@ -42,6 +42,16 @@ class Classification(Objective):
             made = torch.tensor(weights, dtype=torch.float32, device=target.device)
         return type(self)(self.task, made)
 
+    def unfit(self, target: Tensor, labelled: Tensor) -> str | None:
+        """See `Objective.unfit`: classes, one a sample."""
+        if target.dtype != torch.int64 or target.dim() != 1:
+            return f"int64 and [B]; found {target.dtype} {list(target.shape)}"
+        known = target[labelled]
+        low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
+        if low < 0 or high >= self.task.classes:
+            return f"0 to {self.task.classes - 1} where labelled; found {low} to {high}"
+        return None
+
     def loss(self, output: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
         """Mean cross-entropy in nats over the labelled samples.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from bench.cell import (
 from bench.document import parse
 from bench.planning import make_plan
 from bench.suite import build_suite
+from bench.training import build_step
+from mtmm.spec import DataBundle
 
 CELL: dict[str, Any] = {"seed": 0, "fingerprint": "data", "device_type": "cpu"}
 
@@ -45,8 +48,10 @@ def changed(config: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def test_every_setting_is_part_of_the_identity(config: dict[str, Any]) -> None:
-    paths = list(leaves(config))
+    checkpoint = ("train", "checkpoint")  # when a file is written changes no number
+    paths = [path for path in leaves(config) if path != checkpoint]
     assert len(paths) > 12
+    assert TrainCell(changed(config, checkpoint), **CELL).id == TrainCell(config, **CELL).id
     ids = {TrainCell(changed(config, path), **CELL).id for path in paths}
     assert len(ids) == len(paths)
     assert TrainCell(config, **CELL).id not in ids
@@ -152,6 +157,7 @@ UNTIMED = {
     "warmup": 0.5,
     "patience": 3,
     "batch_size": 7,  # a block has its own
+    "checkpoint": 5.0,
 }
 TIMED = {
     "optimizer": {"name": "sgd"},
@@ -172,6 +178,54 @@ def test_every_setting_of_training_is_timed_or_is_not(config: dict[str, Any]) ->
     assert {arm(config, **{key: value}) for key, value in UNTIMED.items()} == {arm(config)}
     ids = {arm(config, **{key: value}) for key, value in TIMED.items()}
     assert len(ids | {arm(config)}) == len(TIMED) + 1
+
+
+SGD = {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "nesterov": False}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"optimizer": {**SGD}}, {"optimizer": {**SGD, "lr": 0.3, "momentum": 0.5}}),
+        ({"optimizer": {**SGD, "weight_decay": 0.1}}, {"optimizer": {**SGD, "weight_decay": 0.2}}),
+        ({"clip_norm": 1.0}, {"clip_norm": 5.0}),
+        ({"lr_scale": {"fusion": 0.1, "heads": 2.0}}, {"lr_scale": {"heads": 3.0, "fusion": 0.2}}),
+        ({"lr_scale": {"fusion": 0.1, "heads": 0.1}}, {"lr_scale": {"fusion": 0.2, "heads": 0.2}}),
+    ],
+)
+def test_variants_whose_steps_cost_the_same_share_an_arm(
+    config: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert arm(config, **one) == arm(config, **other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"optimizer": SGD}, {"optimizer": {**SGD, "momentum": 0.0}}),
+        ({"optimizer": SGD}, {"optimizer": {**SGD, "weight_decay": 0.1}}),
+        ({"optimizer": SGD}, {"optimizer": {**SGD, "nesterov": True}}),
+        ({"lr_scale": {"fusion": 0.1, "heads": 0.1}}, {"lr_scale": {"fusion": 0.1, "heads": 0.2}}),
+        ({"lr_scale": {"fusion": 0.1, "heads": 0.1}}, {"lr_scale": {"fusion": 0.1, "heads": 1.0}}),
+    ],
+)
+def test_what_saves_or_takes_work_makes_an_arm(
+    config: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert arm(config, **one) != arm(config, **other)
+
+
+def test_an_arm_can_be_built(config: dict[str, Any], bundle: DataBundle) -> None:
+    given = {
+        "optimizer": {**SGD, "weight_decay": 0.1, "nesterov": True},
+        "lr_scale": {"fusion": 0.1, "heads": 7.0, "heads.slant": 0.1},
+    }
+    timed = timed_part({**config, "train": {**config["train"], **given}})
+    step = build_step(timed, bundle, seed=0, device=torch.device("cpu"))
+    # The rest, fusion with one head, the other heads; each with its own rate.
+    rates = [group["lr"] for group in step.optimizer.param_groups]
+    assert len(set(rates)) == len(rates) == 3
+    assert all(group["nesterov"] and group["weight_decay"] for group in step.optimizer.param_groups)
 
 
 def test_numerics_are_timed(config: dict[str, Any]) -> None:

@@ -38,10 +38,10 @@ def test_run_prints_the_comparison_and_where_the_files_are(
 def test_a_failed_unit_ends_with_1_and_its_reason(
     suite: dict[str, Any], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    suite["sweep"] = [{"train.optimizer.lr": [0.01, 1e30]}]
+    suite["sweep"] = [{"train.optimizer.lr": [0.01, 1e6]}]
     file.write_text(yaml.safe_dump(suite), encoding="utf-8")
     assert main(["run", str(file), "--results", str(tmp_path / "results"), "-q"]) == 1
-    assert "failed: lr=1e+30 seed 0: diverged" in capsys.readouterr().err
+    assert "failed: lr=1e+06 seed 0: diverged" in capsys.readouterr().err
 
 
 def test_plan_says_what_would_run_and_runs_nothing(
@@ -103,12 +103,50 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(inline, "run_cell", interrupt)
-    assert main(["run", str(file), "--results", str(tmp_path / "results")]) == 1
+    options = ["--results", str(tmp_path / "results"), "--workers", "0"]
+    assert main(["run", str(file), *options]) == 1
     assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_two_suites_of_one_name_are_refused_before_anything_runs(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(file.read_text())
+    assert main(["run", str(file), str(other), "--results", str(tmp_path / "results")]) == 2
+    message = f"{other}: name: 'small' is the name of {file} too: results of one would replace"
+    assert capsys.readouterr().err.startswith(message)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_results_folder_that_is_a_file_or_holds_one(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    for command in ("plan", "run"):
+        for results in ("taken", "taken/inside"):
+            assert main([command, str(file), "--results", str(tmp_path / results)]) == 2
+            assert "--results" in capsys.readouterr().err
+    for inside in ("cells", "small"):
+        (tmp_path / inside).mkdir()
+        (tmp_path / inside / inside).write_text("")
+        assert main(["run", str(file), "--results", str(tmp_path / inside)]) == 2
+        assert "File exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option", [["--workers", "-1"], ["--workers", "two"], ["--timeout", "0"], ["--timeout", "inf"]]
+)
+def test_options_that_are_no_numbers_of_their_kind(
+    option: list[str], file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", str(file), *option])
+    assert "must be a" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

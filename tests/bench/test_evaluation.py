@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench import evaluation
 from bench.evaluation import evaluate, primary_score, task_scores, trivial
-from mtmm.heads import objectives
+from mtmm.heads.judging import objectives
 from mtmm.spec import DataBundle, ModelOutput
 
 

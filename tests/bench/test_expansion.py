@@ -104,7 +104,8 @@ def test_what_is_excluded_is_skipped_with_the_reason_given(suite: dict[str, Any]
         ("fusion", {"name": "gated", "gate": "text"}, True),
         ("fusion", {"gate": "image"}, False),
         ("fusion.gate", "text", True),
-        ("fusion.rank", None, True),
+        ("fusion.rank", None, False),
+        ("fusion.scale", None, True),
         ("train.epochs", 1, True),
         ("train.epochs", 1.0, True),
         ("train.epochs", True, False),
@@ -112,14 +113,17 @@ def test_what_is_excluded_is_skipped_with_the_reason_given(suite: dict[str, Any]
         ("train.nesterov", 1, False),
         ("modalities", ["image"], True),
         ("modalities", "image", False),
+        ("tasks", ["b", "a"], True),
+        ("tasks", ["b"], False),
         ("train", {"epochs": 1}, True),
     ],
 )
 def test_when_a_condition_agrees(key: str, value: Any, agree: bool) -> None:
     config = {
-        "model": {"fusion": {"name": "gated", "gate": "text"}},
+        "model": {"fusion": {"name": "gated", "gate": "text", "scale": None}},
         "train": {"epochs": 1, "nesterov": True},
         "modalities": ["image"],
+        "tasks": ["a", "b"],
     }
     assert agrees(config, (Override(target_of(key), (), value),)) is agree
 

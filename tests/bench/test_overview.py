@@ -29,7 +29,8 @@ def test_what_is_there_and_what_is_left(part: dict[str, Any], tmp_path: Path) ->
     assert "no estimate" in overview_text(before)
     run(part, results=tmp_path, device="cpu")
     after = overview(plan({**part, "seeds": 2}), Store(tmp_path), CPU)
-    assert [cell["there"] for v in after["variants"] for cell in v["cells"]] == [True, False] * 2
+    states = [cell["status"] for v in after["variants"] for cell in v["cells"]]
+    assert states == ["ok", None] * 2
     assert (after["estimate"]["alike"], after["estimate"]["unknown"]) == (3, 0)
     text = overview_text(after)
     assert "  equal (baseline): 1 of 2 there, " in text
@@ -37,6 +38,14 @@ def test_what_is_there_and_what_is_left(part: dict[str, Any], tmp_path: Path) ->
     assert "6 train cells, 3 of them there; 0 timing blocks" in text
     assert "time left: training about " in text
     assert "time left" not in overview_text(overview(plan(part), Store(tmp_path), CPU))
+
+
+def test_failed_units_are_told_apart(suite: dict[str, Any], tmp_path: Path) -> None:
+    suite |= {"seeds": 1, "sweep": [{"train.optimizer.lr": [1e5]}]}
+    suite["train"]["optimizer"] = {"name": "sgd", "lr": 0.1}
+    run(suite, results=tmp_path, device="cpu", workers=0)
+    text = overview_text(overview(plan(suite), Store(tmp_path), CPU))
+    assert "lr=100000: 1 of 1 there, 1 of them failed (--retry-failed)" in text
 
 
 def test_it_is_json_and_the_identities_are_those_of_the_records(

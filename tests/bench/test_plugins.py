@@ -15,15 +15,17 @@ import torch
 import yaml
 
 import bench
-from bench import running
 from bench.api import plan
 from bench.cell import TimingBlock
 from bench.cli import main
 from bench.errors import InputError
+from bench.execution import timing
+from bench.execution.unit import run_cell
 from bench.plugins import importable, load_again, load_plugins, own_components
 from mtmm.components import REGISTRIES, Registration, registered, restore, snapshot
 from mtmm.fusion import FUSIONS
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 FUSION = """
 from mtmm import register
@@ -115,11 +117,16 @@ def test_it_finds_modules_beside_it_which_may_register_too(tmp_path: Path) -> No
         (FUSION.replace('"fusion"', '"fuson"'), "parts.py:5: unknown kind of component 'fuson'"),
         ("\nimport json\njson.loads('x')\n", "parts.py:3: JSONDecodeError: Expecting value"),
         ("import broken_one\n", "parts.py:1: broken_one.py:2: not Python: "),
+        ("\nimport failing_one\n", "parts.py:2: failing_one.py:3: ZeroDivisionError: division"),
+        ("\nimport taken_one\n", "parts.py:2: taken_one.py:5: fusion 'sum' is there already"),
+        ("\neval('1 +')\n", "parts.py:2: SyntaxError: invalid syntax"),
         ("x = 'a\0b'\n", "parts.py:1: "),
     ],
 )
 def test_what_fails_is_one_line_and_leaves_nothing(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path / "broken_one.py", "x = 1\ny = (\n")
+    write(tmp_path / "failing_one.py", "import json\n\n1 / 0\n")
+    write(tmp_path / "taken_one.py", FUSION.replace('"mine"', '"sum"'))
     assert error(write(tmp_path / "parts.py", text)).startswith(message)
 
 
@@ -344,11 +351,11 @@ def test_such_a_block_is_timed_in_this_process(
         calls.append("this one")
         return []
 
-    monkeypatch.setattr(running, "call_isolated", isolated)
-    monkeypatch.setattr(running, "time_block", inline)
-    running._time(timed, torch.device("cpu"))
-    monkeypatch.setattr(running, "importable", lambda own: False)
-    running._time(timed, torch.device("cpu"))
+    monkeypatch.setattr(timing, "call_isolated", isolated)
+    monkeypatch.setattr(timing, "time_block", inline)
+    timing._time(timed, torch.device("cpu"))
+    monkeypatch.setattr(timing, "importable", lambda own: False)
+    timing._time(timed, torch.device("cpu"))
     assert calls == ["a new process with 4 components", "this one"]
 
 
@@ -380,7 +387,7 @@ def test_a_new_process_tells_when_the_code_has_changed(
         finally:
             restore(now)
 
-    monkeypatch.setattr(running, "call_isolated", changed)
+    monkeypatch.setattr(timing, "call_isolated", changed)
     frame = bench.run(value, results=tmp_path / "results", device="cpu")
     timed = frame[frame["kind"] == "time"]
     assert set(timed["status"]) == {"error"}
@@ -407,12 +414,175 @@ def test_a_new_process_imports_what_a_script_imports(
         load_again(own)
 
 
-def test_the_code_in_the_docs_is_a_plugin(tmp_path: Path) -> None:
-    text = (EXAMPLES.parent / "plugins.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+def test_the_code_in_the_docs_plans_and_runs(suite: dict[str, Any], tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     load_plugins([write(tmp_path / "loud.py", code)])
-    loud = FUSIONS["loud"]({"a": 2}, 2, gain=3.0)  # type: ignore[call-arg]
-    assert loud({"a": torch.ones(1, 2)}).shape == (1, 2)
+    suite |= {"seeds": 1, "fusion": {"name": "loud", "gain": 3.0}, "sweep": []}
+    assert plan(suite).variants[0].parameters is not None
+    frame = bench.run(suite, results=tmp_path / "results", device="cpu", workers=0)
+    assert set(frame["status"]) == {"ok"}
+
+
+RAISING = """
+import json
+from dataclasses import replace
+from mtmm import register
+from mtmm.data import DATASETS
+from mtmm.data.base import Dataset
+from mtmm.encoders.base import Encoder
+from mtmm.fusion.base import Fusion
+from mtmm.fusion.sum import Sum
+from mtmm.heads.classification import ClassificationHead
+from mtmm.sharing.hard import Hard
+from mtmm.weighting.base import Weighting
+
+def gone():
+    raise FileNotFoundError("no /data/faces")
+
+def nothing():
+    return None
+
+register("dataset", "gone")(Dataset(build=gone, describe=gone))
+register("dataset", "nothing")(Dataset(build=nothing, describe=nothing))
+
+@register("weighting", "odd")
+class Odd(Weighting):
+    def check(self, num_tasks):
+        raise RuntimeError("odd one")
+    def step(self, state, losses):
+        return losses, state
+
+@register("fusion", "unsure")
+class Unsure(Sum):
+    @classmethod
+    def check(cls, modalities, settings):
+        raise TypeError("unsure")
+
+@register("fusion", "broken")
+class Broken(Fusion):
+    def __init__(self, dims, out_dim):
+        super().__init__(dims, out_dim)
+        raise KeyError("broken")
+    def forward(self, features, present=None):
+        return features
+
+@register("fusion", "reads")
+class Reads(Sum):
+    def __init__(self, dims, out_dim):
+        super().__init__(dims, out_dim)
+        self.first = next(self.parameters()).flatten()[0].item()
+
+@register("sharing", "uncounted")
+class Uncounted(Hard):
+    @classmethod
+    def path_count(cls, num_tasks, **settings):
+        raise ZeroDivisionError("uncounted")
+
+@register("encoder", "keyless")
+class Keyless(Encoder):
+    kinds = frozenset({"image"})
+    def __init__(self, modality, width):
+        {}[modality.name]
+
+@register("weighting", "untyped")
+class Untyped(Weighting):
+    def __init__(self, *, power: float = 1.0):
+        power + "1"
+    def step(self, state, losses):
+        return losses, state
+
+@register("head", "stuck")
+class Stuck(ClassificationHead):
+    def __init__(self, dim, task):
+        raise AttributeError("stuck")
+
+def twice():
+    data = DATASETS["glyphs"].describe()
+    return replace(data, tasks=data.tasks[:1] * 2)
+
+def stuck():
+    data = DATASETS["glyphs"].describe()
+    return replace(data, tasks=tuple(replace(task, kind="stuck") for task in data.tasks))
+
+def unread():
+    json.loads("{")
+
+register("dataset", "twice")(Dataset(build=gone, describe=twice))
+register("dataset", "stuck")(Dataset(build=gone, describe=stuck))
+register("dataset", "unread")(Dataset(build=gone, describe=unread))
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"dataset": "gone"}, "dataset: dataset 'gone': FileNotFoundError: no /data/faces ({}:15)"),
+        ({"dataset": "nothing"}, "dataset: dataset 'nothing': its `describe` must return a Desc"),
+        ({"weighting": "odd"}, "weighting: weighting 'odd': RuntimeError: odd one ({}:26)"),
+        ({"fusion": "unsure"}, "fusion: fusion 'unsure': TypeError: unsure ({}:34)"),
+        ({"fusion": "broken"}, "fusion: fusion 'broken': KeyError: 'broken' ({}:40)"),
+        (
+            {"sharing": "uncounted"},
+            "sharing: sharing 'uncounted': ZeroDivisionError: uncounted ({}",
+        ),
+        ({"sweep": [{"fusion": ["sum", "broken"]}]}, "sweep[0].fusion[1]: fusion 'broken': KeyErr"),
+        (
+            {"model": {"encoders": {"image": "keyless", "text": "lstm"}}},
+            "model.encoders.image: encoder 'keyless': KeyError: 'image' ({}:",
+        ),
+        ({"weighting": "untyped"}, "weighting: weighting 'untyped': TypeError: unsupported oper"),
+        (
+            {"dataset": "stuck", "tasks": ["script"]},
+            "model: head 'stuck' of task 'script': AttributeError: stuck ({}:",
+        ),
+        ({"dataset": "twice"}, "its `tasks` must be one or more, of different names; found scri"),
+        ({"dataset": "unread"}, "dataset 'unread': JSONDecodeError: Expecting property name encl"),
+    ],
+)
+def test_a_component_that_raises_while_planning_is_one_line_with_its_place(
+    suite: dict[str, Any], tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    file = write(tmp_path / "raising.py", RAISING)
+    load_plugins([file])
+    with pytest.raises(InputError) as caught:
+        plan(suite | {"sweep": []} | change)
+    assert told.format(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+FALSE = """
+from dataclasses import replace
+from mtmm import register
+from mtmm.data import DATASETS
+from mtmm.data.base import Dataset
+
+def describe():
+    data = DATASETS["glyphs"].describe(limit=300)
+    return replace(data, tasks=tuple(replace(task, classes=99) for task in data.tasks))
+
+def build():
+    return DATASETS["glyphs"](limit=300)
+
+register("dataset", "false")(Dataset(build, describe))
+"""
+
+
+def test_data_that_is_not_what_it_said_trains_nothing(
+    suite: dict[str, Any], tmp_path: Path
+) -> None:
+    load_plugins([write(tmp_path / "false.py", FALSE)])
+    cell = next(iter(plan(suite | {"dataset": "false", "sweep": []}).cells("cpu").values()))
+    record = run_cell(cell, torch.device("cpu"))
+    assert record["status"] == "error"
+    assert "its `tasks` must be what `describe` says, (Task(name='script'" in record["reason"]
+
+
+def test_a_part_that_needs_memory_to_be_made_has_no_size_before(
+    suite: dict[str, Any], tmp_path: Path
+) -> None:
+    load_plugins([write(tmp_path / "raising.py", RAISING)])
+    (variant,) = plan(suite | {"sweep": [], "fusion": "reads"}).variants
+    assert variant.parameters is None
 
 
 def test_the_suites_of_the_examples_plan() -> None:

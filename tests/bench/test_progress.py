@@ -10,19 +10,29 @@ from bench.progress import Progress
 def shown(*, terminal: bool, quiet: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=120)
-    with Progress(console, quiet=quiet).stage("train", 2) as advance:
-        advance("[red]a", "ok")
-        advance("b", "diverged")
+    with Progress(console, quiet=quiet).stage("train", 2) as stage:
+        stage.started("[red]a")
+        stage.started("b")
+        stage.ended("[red]a", "score 50.0 % in 0.1 s")
+        stage.note("waiting")
+        stage.ended("b", "diverged: a loss was not finite")
     return file.getvalue()
 
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
-    assert shown(terminal=False) == "train 1/2: [red]a: ok\ntrain 2/2: b: diverged\n"
+    assert shown(terminal=False) == (
+        "train 1/2: [red]a: score 50.0 % in 0.1 s\n"
+        "waiting\n"
+        "train 2/2: b: diverged: a loss was not finite\n"
+    )
 
 
-def test_a_bar_on_a_terminal() -> None:
-    assert "2/2" in shown(terminal=True)
-    assert "b: diverged" in shown(terminal=True)
+def test_a_bar_with_what_runs_and_failures_on_a_terminal() -> None:
+    text = shown(terminal=True)
+    assert "2/2" in text
+    assert "[red]a, b" in text
+    assert "b: diverged: a loss was not finite" in text
+    assert "score 50.0" not in text
 
 
 def test_quiet_shows_nothing() -> None:

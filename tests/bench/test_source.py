@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from bench.source import (
     TIMING_CORE,
@@ -17,10 +22,13 @@ from mtmm.data import DATASETS
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.sum import Sum
 from mtmm.settings import Component
+from mtmm.source import combine
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Imported by the core, but unable to change a number: names and checks of settings, errors,
 # hashes, intervals of summaries that are made again from the samples.
-HARMLESS = {"mtmm.settings", "mtmm.registry", "mtmm.source"}
+HARMLESS = {"mtmm.blame", "mtmm.settings", "mtmm.registry", "mtmm.source"}
 COMPONENTS = ("mtmm.data.", "mtmm.encoders.", "mtmm.fusion.", "mtmm.sharing.", "mtmm.weighting.")
 
 
@@ -80,13 +88,15 @@ def test_bases_of_components_are_in_the_core() -> None:
 def test_components_of_different_files_differ() -> None:
     fusions: dict[str, Component] = dict(FUSIONS)
     assert component_hash(fusions["sum"]) != component_hash(fusions["concat"])
-    assert component_hash(fusions["sum"]) == module_hash("mtmm.fusion.sum")
-    assert component_hash(DATASETS["glyphs"]) == module_hash("mtmm.data.glyphs")
+    used: tuple[str, ...] = ("mtmm.fusion.sum", "mtmm.fusion.base")
+    assert component_hash(fusions["sum"]) == combine(map(module_hash, used))
+    used = ("mtmm.data.glyphs", "mtmm.data.cache", "mtmm.data.glyph_faces", "mtmm.spec")
+    assert component_hash(DATASETS["glyphs"]) == combine(map(module_hash, used))
     assert core_hash(TRAINING_CORE) != core_hash(TIMING_CORE)
 
 
 def test_components_by_name_hash_as_their_module_or_as_they_were_registered() -> None:
-    assert named_hash("fusion", "sum") == module_hash("mtmm.fusion.sum")
+    assert named_hash("fusion", "sum") == component_hash(dict[str, Component](FUSIONS)["sum"])
     before = snapshot()
     try:
         register("fusion", "mine")(Sum)
@@ -94,3 +104,50 @@ def test_components_by_name_hash_as_their_module_or_as_they_were_registered() ->
         assert named_hash("fusion", "mine") != named_hash("fusion", "sum")
     finally:
         restore(before)
+
+
+LOUD = """
+from mtmm import register
+{}
+
+@register("fusion", "loud")
+class Loud({}):
+    def forward(self, features, present=None):
+        return 2 * super().forward(features, present)
+"""
+TELL = """
+from bench.plugins import load_plugins
+from bench.source import named_hash
+load_plugins(["loud.py"])
+print(named_hash("fusion", "loud"), named_hash("fusion", "sum"), named_hash("fusion", "none"))
+"""
+
+
+def hashes(folder: Path, plugin: str) -> list[str]:
+    """Of a plugin's fusion, of `sum` and of `none`, by the project in that folder."""
+    (folder / "loud.py").write_text(plugin)
+    told = subprocess.run(
+        [sys.executable, "-c", TELL], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return told.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("imported", "base"),
+    [
+        ("from mtmm.fusion.sum import Sum", "Sum"),
+        ("from mtmm.fusion import FUSIONS", 'FUSIONS["sum"]'),
+    ],
+)
+def test_a_component_changes_with_those_that_it_builds_on(
+    tmp_path: Path, imported: str, base: str
+) -> None:
+    for package in ("bench", "mtmm"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+    plugin = LOUD.format(imported, base)
+    before = hashes(tmp_path, plugin)
+    with (tmp_path / "mtmm" / "fusion" / "sum.py").open("a") as file:
+        file.write("more = 1\n")
+    after = hashes(tmp_path, plugin)
+    assert [a == b for a, b in zip(after, before, strict=True)] == [False, False, True]

@@ -18,22 +18,45 @@ def test_a_record_comes_back_with_its_identity_and_version(tmp_path: Path) -> No
     assert store.read("b2") is None
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        '{"schema_version": 2, "id": "a1"',
-        "[]",
-        "[" * 100_000,
-        '{"schema_version": 99, "id": "a1"}',
-        '{"schema_version": 2, "id": "other"}',
-    ],
-)
-def test_what_is_no_record_of_ours_is_not_read_as_one(text: str, tmp_path: Path) -> None:
+NO_RECORDS = {
+    "empty": ("", "it is cut off or no JSON"),
+    "cut off": ('{"schema_version": 2, "id": "a1"', "it is cut off or no JSON"),
+    "a list": ("[]", "it is not the record of that name"),
+    "deep": ("[" * 100_000, "it is cut off or no JSON"),
+    "newer": ('{"schema_version": 99, "id": "a1"}', "its version is 99, this program reads 2"),
+    "no version": ('{"id": "a1"}', "its version is None"),
+    "another's": ('{"schema_version": 2, "id": "other"}', "it is not the record of that name"),
+}
+
+
+@pytest.mark.parametrize("case", NO_RECORDS)
+def test_what_is_no_record_of_ours_is_not_read_as_one_and_is_set_aside(
+    case: str, tmp_path: Path
+) -> None:
+    text, reason = NO_RECORDS[case]
     store = Store(tmp_path)
     store.write("a1", {"status": "ok"})
     (tmp_path / "cells" / "a1.json").write_text(text)
     assert store.read("a1") is None
+    assert not store.has("a1")
+    assert list(store.records()) == []
+    store.write("a1", {"status": "ok"})
+    assert store.has("a1")
+    (kept,) = (tmp_path / "set-aside").iterdir()
+    assert kept.read_text() == text
+    (told,) = store.moved
+    assert told.startswith(f"{tmp_path / 'cells' / 'a1.json'}: {reason}")
+    assert told.endswith(f"kept as {kept}")
+
+
+def test_a_record_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    old = {"schema_version": 1, "id": "a1", "kind": "train", "scores": {"val": 0.5, "test": 0.4}}
+    (tmp_path / "cells" / "a1.json").write_text(json.dumps(old))
+    record = Store(tmp_path).read("a1")
+    assert record is not None
+    assert record["scores"] == old["scores"]
+    assert record["task_scores"] == {"val": {}, "test": {}}
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(

@@ -114,7 +114,7 @@ def test_what_is_given_overrules_the_file_wherever_it_says_it() -> None:
         "sharing": "separate",
         "encoders": {"image": "lenet"},
     }
-    assert suite.base["train"] == {"epochs": 2}
+    assert suite.base["train"] == {"epochs": 2, "optimizer": "adamw", "schedule": "constant"}
     assert suite.timing is not None
     assert suite.timing.budget_s == 3.0
     assert (suite.seeds, suite.baseline[0].value) == ((0,), "sum")

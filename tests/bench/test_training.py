@@ -15,15 +15,13 @@ from torch.nn.functional import cross_entropy
 from bench import evaluation
 from bench import training as training_module
 from bench.evaluation import evaluate, primary_score
+from bench.selection import Progress, Selection, select
 from bench.step import task_losses
 from bench.training import (
     DivergedError,
-    Progress,
-    Selection,
     batches,
     build_step,
     islands,
-    select,
     threads,
     train,
     train_epoch,

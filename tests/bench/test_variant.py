@@ -75,6 +75,8 @@ def test_one_modality_needs_neither_the_other_encoder_nor_a_fusion() -> None:
         ),
         ({"weighting": {"name": "static", "weights": [1, 2]}}, [("weighting", True)]),
         ({"weighting": {"name": "static", "weights": [-1]}}, [("weighting.weights", False)]),
+        ({"train": {"warmup": 6}}, [("train.warmup", True)]),
+        ({"train": {"freeze": ["encoders", "fusion", "heads"]}}, [("train.freeze", True)]),
         ({"dataset": {"name": "glyphs", "limit": 3}}, [("dataset.limit", False)]),
         ({"dataset": {"name": "glyphs", "limit": 10**9}}, [("dataset", False)]),
         (
@@ -112,11 +114,24 @@ def test_settings_of_what_is_not_there_are_dropped() -> None:
     }
     one = {"modalities": ["image"], "tasks": ["script"]}
     assert resolved(**one, train=train) == resolved(**one)
-    two = {"modalities": ["text"], "tasks": ["slant"]}
+    two = {"modalities": ["text"], "tasks": ["script", "slant"]}
     kept = resolved(**two, train=train)["train"]
-    assert kept["freeze"] == ["encoders.text"]
-    assert kept["lr_scale"] == {"heads.slant": 2.0, "encoders.text": 0.5}
+    assert kept["freeze"] == ["encoders"]
+    assert kept["lr_scale"] == {"heads.slant": 2.0}
     assert kept["class_weights"] == {"slant": "balanced"}
+
+
+def test_settings_of_training_that_train_alike_are_equal() -> None:
+    groups = {"freeze": ["encoders"], "lr_scale": {"heads": 2.0}, "class_weights": "balanced"}
+    tasks = resolved()["tasks"]
+    parts = {
+        "freeze": ["encoders.text", "encoders.image"],
+        "lr_scale": {**{f"heads.{task}": 2.0 for task in tasks}, "fusion": 1},
+        "class_weights": dict.fromkeys(tasks, "balanced"),
+    }
+    assert resolved(train=groups) == resolved(train=parts)
+    nothing = {"freeze": [], "lr_scale": {"heads": 1}, "class_weights": {}}
+    assert resolved(train=nothing) == resolved()
 
 
 def test_what_a_resolver_remembers_is_what_it_would_resolve_anew() -> None:

@@ -141,6 +141,23 @@ def _named(self: Any, dims: Any, out_dim: int, *, name: str = "x") -> None: ...
 def _unknown(self: Any, dims: Any, out_dim: int, *, rank: Nowhere = 1) -> None: ...  # type: ignore[name-defined] # noqa: F821
 
 
+def method(kind: str, name: str, function: Any) -> Any:
+    """The example of a kind with one method of its own."""
+    return type("Mine", (EXAMPLES[kind],), {name: function})
+
+
+def judge(name: str, function: Any) -> type[Head]:
+    return head(type("Judge", (Classification,), {name: function}))
+
+
+class Rooms(Hard):
+    def __init__(self, make_path: Any, tasks: Any, *, rooms: int = 1) -> None: ...
+
+    @classmethod
+    def path_count(cls, num_tasks: int) -> int:  # type: ignore[override]
+        raise NotImplementedError
+
+
 class NoKinds(Encoder):
     pass
 
@@ -220,6 +237,37 @@ class NoModelForward(nn.Module):
         ("head", head(NotPrimary), "must be one of accuracy, balanced_accuracy; found 'f1'"),
         ("head", head(Empty), "its objective must define `loss`; found that of Objective"),
         ("head", head(Backwards), "metric 'accuracy' must mean what it does for classification"),
+        (
+            "fusion",
+            method("fusion", "forward", lambda self, x: x),
+            "must take the call `forward(features, present)`; found `forward(self, x)`",
+        ),
+        (
+            "fusion",
+            method("fusion", "check", staticmethod(lambda modalities: None)),
+            "must take the call `check(modalities, settings)`; found `check(modalities)`",
+        ),
+        ("encoder", method("encoder", "forward", lambda self, x: x), "the call `forward(x, mask)`"),
+        ("sharing", method("sharing", "forward", lambda self, x: x), "`forward(inputs, present)`"),
+        (
+            "sharing",
+            Rooms,
+            "must take the call `path_count(num_tasks, rooms=)`; found `path_count(",
+        ),
+        ("weighting", method("weighting", "step", lambda self, losses: 1), "`step(state, losses)`"),
+        (
+            "weighting",
+            method("weighting", "init", lambda self, tasks: {}),
+            "must take the call `init(num_tasks, device=, dtype=)`; found `init(self, tasks)`",
+        ),
+        ("head", method("head", "forward", lambda self, x, y: x), "the call `forward(features)`"),
+        (
+            "head",
+            judge("loss", lambda self, output, target: 1),
+            "its objective must take the call `loss(output, target, labelled)`; found `loss(self,",
+        ),
+        ("model", method("model", "forward", lambda self, x: x), "`forward(inputs, present)`"),
+        ("model", method("model", "parts", lambda self, deep: {}), "must take the call `parts()`"),
         ("model", nn.Module, "must define `forward`"),
         ("model", NoModelForward, "must define `forward`"),
         ("model", nn.Linear, "must take (bundle); found (in_features, out_features)"),

@@ -15,8 +15,9 @@ from mtmm import encoders
 from mtmm.encoders.base import Encoder, Plain
 from mtmm.encoders.lenet import LeNet
 from mtmm.fusion import FUSIONS
-from mtmm.heads import HEADS, objectives
+from mtmm.heads import HEADS
 from mtmm.heads.base import Head
+from mtmm.heads.judging import objectives
 from mtmm.model import MODELS, PathModel, build_model, part_names, resolve_model
 from mtmm.settings import ConfigError, Problem, dotted
 from mtmm.sharing import SHARINGS

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mtmm.source import combine, file_hash, local_files, text_hash, tree_hash
+from mtmm import source
+from mtmm.source import combine, file_hash, local_files, own_files, text_hash, tree_hash
 
 CODE = '''
 """A module."""
@@ -145,3 +146,52 @@ def test_a_file_that_is_no_python_has_no_hash(tmp_path: Path) -> None:
         tree_hash(tmp_path / "broken.py")
     with pytest.raises(OSError, match="gone"):
         tree_hash(tmp_path / "gone.py")
+
+
+@pytest.mark.parametrize(
+    ("code", "modules"),
+    [
+        ("from mtmm.fusion.sum import Sum", "fusion/sum fusion/base"),
+        ("import mtmm.fusion.sum as s", "fusion/sum fusion/base"),
+        ("def f():\n    from mtmm.fusion import sum", "fusion/sum fusion/base"),
+        ("from mtmm.fusion import Sum", "fusion/sum fusion/base"),
+        ("from mtmm.fusion import FUSIONS", "fusion/__init__ fusion/sum fusion/base"),
+        ("import mtmm.fusion", "fusion/__init__ fusion/sum fusion/base"),
+        ("import mtmm\nx = mtmm.fusion.FUSIONS", "fusion/__init__ fusion/sum fusion/base"),
+        ("import mtmm\n@mtmm.register\ndef f(): ...", ""),
+        ("from mtmm import register", ""),
+        ("from mtmm import build_model", "model fusion/__init__ fusion/sum fusion/base"),
+        ("import mtmm as m\nm.build_model", "model fusion/__init__ fusion/sum fusion/base"),
+        ("import bench, torch\nbench.run()", ""),
+    ],
+)
+def test_the_modules_of_the_project_that_code_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, modules: str
+) -> None:
+    texts = {
+        "mtmm/__init__": "def f():\n    from mtmm.model import build_model\n"
+        "    from mtmm.components import register\n",
+        "mtmm/components": "import mtmm.model",
+        "mtmm/model": "from mtmm.fusion import FUSIONS",
+        "mtmm/fusion/__init__": "from mtmm.fusion.sum import Sum\nFUSIONS = {'sum': Sum}",
+        "mtmm/fusion/base": "from mtmm.settings import Range",
+        "mtmm/fusion/sum": "from mtmm.fusion.base import Fusion",
+        "mtmm/settings": "",
+        "bench/__init__": "from bench.api import run",
+        "bench/api": "import mtmm.fusion.sum",
+        "plugin": code,
+    }
+    for name, text in texts.items():
+        file = tmp_path / f"{name}.py"
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text(text)
+    monkeypatch.setattr(source, "_HOME", tmp_path)
+    found = own_files([tmp_path / "plugin.py"])
+    wanted = {tmp_path / "mtmm" / f"{name}.py" for name in modules.split()}
+    assert found == sorted(wanted)
+
+
+def test_a_module_of_the_project_is_hashed_without_the_packages_it_is_in() -> None:
+    file = Path(source.__file__).parent / "fusion" / "sum.py"
+    assert local_files(file, "mtmm.fusion") == [file]
+    assert tree_hash(file) == combine(map(file_hash, (file, file.with_name("base.py"))))

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from bench.errors import InputError
-from bench.report.frame import flatten, load_frame, load_manifest
+from bench.report.frame import flatten, load_frame, load_manifest, load_results
+from bench.store import Store
 
 
 def test_one_row_per_record_with_units_in_the_names(finished: Path) -> None:
@@ -53,6 +55,47 @@ def test_a_record_that_is_gone_is_a_row_that_says_so(finished: Path, tmp_path: P
 def test_what_json_cannot_hold_is_missing_in_the_frame(finished: Path) -> None:
     assert pd.isna(load_frame(finished)["test.score"].iloc[-1])
     assert math.isnan(float(load_frame(finished)["seed"].iloc[-1]))
+
+
+def test_a_record_is_read_once_however_many_variants_share_it(
+    results: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results.add("a", [0.1, 0.2], step_ms=(10, 9, 11))
+    results.add("b", [0.1])
+    results.variants[1]["time"] = results.variants[0]["time"]
+    results.variants[1]["train"] = results.variants[0]["train"]
+    folder = results.write()
+    read: list[str] = []
+    before = Store.read
+
+    def counted(self: Store, identity: str) -> Any:
+        read.append(identity)
+        return before(self, identity)
+
+    monkeypatch.setattr(Store, "read", counted)
+    frame = load_frame(folder)
+    assert len(frame) == 6
+    assert sorted(read) == ["s000", "t000000", "t000001"]
+    assert list(frame["time.step_ms"].dropna()) == [10, 10]
+
+
+def test_units_and_curves_go_with_the_frame(results: Any) -> None:
+    results.add("a", [0.4, "it broke"], step_ms=(10, 9, 11))
+    results.variants[0]["train"].append({"seed": 7, "record": "nowhere"})
+    found = load_results(results.write())
+    assert [(u.what, u.status, u.reason, u.log) for u in found.units] == [
+        ("seed 0", "ok", "", ""),
+        ("seed 1", "error", "it broke", "logs/t000001.log"),
+        ("seed 7", "missing", "not run yet", ""),
+        ("train step at batch size 64", "ok", "", ""),
+    ]
+    assert [unit.status for unit in found.units] == list(found.frame["status"])
+    assert found.curves.to_dict("list") == {
+        "variant": ["a", "a"],
+        "seed": [0, 0],
+        "epoch": [1, 2],
+        "val.score": [0.2, 0.4],
+    }
 
 
 def test_flatten() -> None:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.compare import Comparison, compare
-from bench.report.table import accuracy_table, cost_table, notes, to_csv, to_markdown
+from bench.report.notes import notes
+from bench.report.table import accuracy_table, cost_table, to_csv, to_markdown
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.api import run
+from bench.cli import main
 from bench.errors import InputError
 from bench.report.frame import load_frame
 from bench.report.write import load_comparison, write_report
@@ -43,6 +44,82 @@ def test_the_comparison_by_hand(finished: Path) -> None:
 def test_a_report_written_again_is_the_same(finished: Path) -> None:
     before = {path: path.read_bytes() for path in write_report(finished)}
     assert {path: path.read_bytes() for path in write_report(finished)} == before
+
+
+def test_all_formats_write_all_files(finished: Path) -> None:
+    names = {str(path.relative_to(finished.parent)) for path in write_report(finished)}
+    tables = {f"small/tables/{name}.csv" for name in ("accuracy", "cost", "tasks", "effects")}
+    tables |= {f"small/tables/{name}.tex" for name in ("accuracy", "cost", "effects")}
+    figures = {"cost", "tasks", "effects", "curves"}
+    assert names == {
+        *("small/report.md", "small/comparison.csv", "small/frame.csv", "small/report.html"),
+        *(f"small/figures/{name}.{end}" for name in figures for end in ("svg", "png")),
+        *tables,
+        *("small/summary.json", "index.html"),
+    }
+
+
+def test_the_command_writes_the_formats_it_is_asked_for(
+    results: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.add("a", [0.1, 0.2])
+    folder = results.write()
+    assert main(["report", str(folder), "--format", "latex,md"]) == 0
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    tables = {"tables/accuracy.tex", "tables/cost.tex"}
+    assert files == {"manifest.json", "report.md", "summary.json"} | tables
+    assert "Nothing is tested against the baseline a" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", str(folder), "--format", "md,pdf"])
+    assert "must be out of md, csv, latex, html; found 'pdf'" in capsys.readouterr().err
+
+
+def test_what_has_nothing_to_show_any_more_is_taken_away(results: Any) -> None:
+    folder = results.root / "demo"
+    results.add("a", [0.1, 0.2], step_ms=(10, 9, 11))
+    results.add("b", [0.1, 0.3], varied=["x"], ablation=True)
+    write_report(results.write())
+    assert (folder / "tables" / "ablations.tex").exists()
+    assert (folder / "figures" / "cost.svg").exists()
+    results.variants.pop()
+    results.variants[0]["time"] = []
+    write_report(results.write())
+    for gone in ("tables/ablations.tex", "tables/ablations.csv", "figures/cost.svg"):
+        assert not (folder / gone).exists()
+    assert "no variant was timed" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_markdown_from_a_suite_cannot_end_a_cell_a_line_or_start_a_tag(results: Any) -> None:
+    results.suite, results.question = "a\nb", "Is <b>x</b> | y?"
+    results.command = "mtmm-bench run `x`"
+    results.add("a|b\n<i>", [0.1, 0.2])
+    results.add("failed", ["line one\nline | two"])
+    write_report(results.write(), ["md"])
+    lines = (results.folder / "report.md").read_text(encoding="utf-8").splitlines()
+    assert lines[:3] == ["# a b", "", "Is &lt;b>x&lt;/b> \\| y?"]
+    assert any(line.startswith("| a\\|b &lt;i> | 2 | ") for line in lines)
+    assert (
+        "- failed, seed 0: error: line one line \\| two (`cells/t001000.json`, `logs/t001000.log`)"
+        in lines
+    )
+    assert lines[-1] == "Made by `` mtmm-bench run `x` ``."
+
+
+def test_a_folder_that_cannot_be_written_is_one_message(results: Any) -> None:
+    results.add("a", [0.1, 0.2])
+    folder = results.write()
+    (folder / "tables").write_text("in the way")
+    with pytest.raises(InputError, match="the report cannot be written"):
+        write_report(folder)
+
+
+def test_a_text_that_is_no_utf_8_is_written_all_the_same(results: Any) -> None:
+    results.add("a", [0.1, "broken"])
+    record = results.root / "cells" / "t000001.json"
+    record.write_text(record.read_text().replace("broken", r"broken \ud800 \u0000 \u001b[31m"))
+    folder = results.write()
+    write_report(folder)
+    assert "broken ?" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_manifest_of_another_version_says_to_run_again(finished: Path, tmp_path: Path) -> None:

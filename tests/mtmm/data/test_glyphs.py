@@ -91,13 +91,13 @@ def test_labels_of_known_items(file: str, character: str, labels: tuple[str, ...
     table = glyph_faces.items()
     face = [one.path.name for one in glyph_faces.faces()].index(file)
     (row,) = ((table.face == face) & (table.code_point == ord(character))).nonzero()[0]
-    found = tuple(glyphs.class_names(task)[table.labels[task][row]] for task in TASKS)
+    found = tuple(table.classes[task][table.labels[task][row]] for task in TASKS)
     assert found == labels
 
 
 def test_script_classes_are_the_most_frequent_first_words() -> None:
     counts = Counter(name.split()[0] for name in glyph_faces.items().names)
-    classes = glyphs.class_names("script")
+    classes = glyph_faces.items().classes["script"]
     assert len(classes) == 16
     assert classes[-1] == "OTHER"
     rarest_kept = min(counts[word] for word in classes[:-1])

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtmm.heads import HEADS, objectives, weighted
+from mtmm.heads import HEADS
 from mtmm.heads.base import Objective
 from mtmm.heads.classification import Classification
+from mtmm.heads.judging import objectives, weighted
 from mtmm.spec import Batch, Task
 
 TASKS = (

@@ -68,7 +68,7 @@ def test_islands_are_tasks_that_do_not_reach_each_other(
     outputs = model(batch.inputs, batch.present).outputs
     islands = model.islands()
     assert [task for island in islands for task in island.tasks] == ["left", "right"]
-    assert (len(islands) == len(outputs)) is model.independent
+    assert (len(islands) == len(outputs)) is SHARINGS[name].independent
     for tasks, parameters in islands:
         mine = {id(parameter) for parameter in parameters}
         assert len(mine) == len(parameters)
@@ -89,9 +89,8 @@ def test_an_independent_sharing_must_name_its_islands() -> None:
 
 
 @every_sharing
-def test_independent_means_that_nothing_is_shared(name: str, description: Description) -> None:
-    model = _model(name, description)
-    assert model.independent is SHARINGS[name].independent is (not SHARINGS[name].spaces)
+def test_independent_means_that_nothing_is_shared(name: str) -> None:
+    assert SHARINGS[name].independent is (not SHARINGS[name].spaces)
 
 
 @every_sharing

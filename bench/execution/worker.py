@@ -1,0 +1,66 @@
+"""The process of one train cell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import torch
+
+from bench.cell import TrainCell
+from bench.execution.unit import run_cell
+from bench.plugins import load_again
+from mtmm.components import Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A cell, and what its process needs to run it."""
+
+    cell: TrainCell
+    device: str
+    data: Path
+    """Folder of the data sets that all processes of a run share."""
+    checkpoint: Path
+    log: Path
+    own: tuple[Registration, ...]
+
+
+def work(job: Job, answer: Connection) -> None:
+    """Train the cell and send its record; what it prints goes to its log file."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this decides when it ends
+    _end_with_parent()
+    _write_to(job.log)
+    load_again(job.own)
+    device = torch.device(job.device)
+    answer.send(run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint))
+    answer.close()
+
+
+def _end_with_parent() -> None:
+    """End this process when the run that started it is gone, however that ended."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch(sentinels: Sequence[int]) -> None:
+        wait(sentinels)
+        os._exit(1)
+
+    threading.Thread(target=watch, args=([parent.sentinel],), daemon=True).start()
+
+
+def _write_to(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)

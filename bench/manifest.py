@@ -1,0 +1,63 @@
+"""The manifest of a suite: which records belong to which of its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bench import environment
+from bench.cell import TimingBlock, TrainCell
+from bench.planning import Plan
+from bench.store import MANIFEST_VERSION, Store, write_json
+from bench.variant import description_of
+from mtmm.heads import HEADS
+
+
+def write_manifest(
+    plan: Plan,
+    store: Store,
+    cells: Mapping[tuple[str, int], TrainCell],
+    blocks: list[TimingBlock],
+) -> None:
+    """Say which records belong to which variant of the suite."""
+    arms = plan.arms()
+    manifest = {
+        "schema_version": MANIFEST_VERSION,
+        "suite": plan.suite.name,
+        "question": plan.suite.question,
+        "baseline": plan.baseline,
+        "single_task": plan.single_task,
+        "command": environment.command(),
+        "skips": [{"variant": skip.name, "reason": skip.reason} for skip in plan.skips],
+        "metrics": _metrics(plan),
+        "variants": [
+            {
+                "name": variant.name,
+                "compared": variant.name in arms,
+                "varied": list(variant.varied),
+                "ablation": variant.ablation,
+                "config": variant.config,
+                "train": [
+                    {"seed": seed, "record": cells[variant.name, seed].id}
+                    for seed in plan.suite.seeds
+                ],
+                "time": [
+                    block.record_id(arms[variant.name]) for block in blocks if variant.name in arms
+                ],
+            }
+            for variant in (*plan.variants, *plan.twins)
+        ],
+    }
+    write_json(store.suite_folder(plan.suite.name) / "manifest.json", manifest)
+
+
+def _metrics(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The directed metrics of all tasks, a kind's primary one first: reports need no plugin."""
+    metrics: dict[str, dict[str, Any]] = {}
+    for variant in plan.variants:
+        for task in description_of(variant.config).tasks:
+            objective = HEADS[task.kind].objective
+            for name in (objective.primary, *objective.metrics):
+                metrics.setdefault(name, asdict(objective.metrics[name]))
+    return metrics

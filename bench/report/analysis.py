@@ -1,0 +1,102 @@
+"""Everything a report says, worked out once from the results of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.compare import Comparison, compare
+from bench.report.effects import Effects, ablations, base_of, effects
+from bench.report.frame import Results, Unit, load_results
+from bench.report.scores import Scores, by_task
+from bench.report.verdict import verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a manifest says of a metric."""
+
+    higher_is_better: bool
+    ideal: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """The results of a suite and what follows from them; tables and figures only show it."""
+
+    results: Results
+    comparison: Comparison
+    verdict: tuple[str, str]
+    by_task: pd.DataFrame
+    effects: Effects
+    base: str
+    """The variant that ablations are compared with."""
+    ablations: pd.DataFrame
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The suite's manifest."""
+        return self.results.manifest
+
+    @property
+    def failed(self) -> list[Unit]:
+        """The units that ran and did not end `ok`."""
+        fine = ("ok", "missing")
+        return [unit for unit in self.results.units if unit.status not in fine]
+
+    @property
+    def missing(self) -> int:
+        """How many units have not run yet."""
+        return sum(unit.status == "missing" for unit in self.results.units)
+
+    @property
+    def newest(self) -> str:
+        """When the newest record was started, in ISO 8601; empty where there is none."""
+        return max((unit.started for unit in self.results.units), default="")
+
+
+def analyse(folder: str | Path) -> Analysis:
+    """Read a suite's records and work out what they say."""
+    results = load_results(folder)
+    manifest, frame = results.manifest, results.frame
+    comparison = compared(results)
+    scores, base = Scores(frame, comparison), base_of(manifest)
+    directions = {name: m["higher_is_better"] for name, m in manifest["metrics"].items()}
+    return Analysis(
+        results=results,
+        comparison=comparison,
+        verdict=verdict(comparison),
+        by_task=by_task(frame, comparison, directions),
+        effects=effects(manifest["variants"], comparison.baseline, scores),
+        base=base,
+        ablations=ablations(manifest["variants"], base, scores),
+    )
+
+
+def compared(results: Results) -> Comparison:
+    """The comparison of a suite's variants with its baseline."""
+    manifest = results.manifest
+    return compare(
+        _narrow(results.frame),
+        baseline=manifest["baseline"],
+        single_task=manifest["single_task"],
+        metrics={
+            name: Metric(metric["higher_is_better"], metric["ideal"])
+            for name, metric in manifest["metrics"].items()
+        },
+        family=[
+            variant["name"]
+            for variant in manifest["variants"]
+            if variant["compared"] and variant["name"] != manifest["baseline"]
+        ],
+    )
+
+
+def _narrow(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame without configurations, and words as categories: `compare` takes a third less."""
+    words = {name: frame[name].astype("category") for name in ("variant", "kind", "status")}
+    return frame.loc[:, ~frame.columns.str.startswith("config.")].assign(**words)

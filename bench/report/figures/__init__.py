@@ -1,0 +1,18 @@
+"""The figures of a report, drawn by matplotlib without a display and without network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bench.report.analysis import Analysis
+from bench.report.figures import ablations, cost, curves, effects, tasks
+from bench.report.figures.style import Drawing, Empty
+
+FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
+    "cost": cost.draw,
+    "tasks": tasks.draw,
+    "effects": effects.draw,
+    "ablations": ablations.draw,
+    "curves": curves.draw,
+}
+"""Every figure by the name of its file, in the order of the page."""

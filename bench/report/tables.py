@@ -1,0 +1,77 @@
+"""The tables of a report beyond those of the terminal: as columns to print, and in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from bench.compare import Comparison
+from bench.report.analysis import Analysis
+from bench.report.columns import Column, accuracy_columns, bounded, cost_columns, one_line
+
+_COSTS = (
+    *("delta_m_", "forward_", "backward_", "optimizer_", "step_", "inference_"),
+    *("samples_per_s", "peak_mib", "time_n", "params", "flops"),
+)
+"""How the columns of a comparison's table begin that are about cost or Δm."""
+
+
+def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
+    """The tables that have something to show, by name, as columns to print."""
+    comparison = analysis.comparison
+    tables = {
+        "accuracy": accuracy_columns(comparison),
+        "cost": cost_columns(comparison),
+        "effects": effect_columns(analysis.effects.table),
+        "ablations": ablation_columns(analysis.ablations),
+    }
+    return {name: columns for name, columns in tables.items() if columns and columns[0].cells}
+
+
+def full_tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
+    """The same and the metrics by task, in full precision; fractions where not told otherwise."""
+    accuracy, cost = _parts(analysis.comparison)
+    tables = {
+        "accuracy": accuracy,
+        "cost": cost,
+        "tasks": analysis.by_task,
+        "effects": analysis.effects.table,
+        "ablations": analysis.ablations,
+    }
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def effect_columns(table: pd.DataFrame) -> list[Column]:
+    """Setting, value, the baseline's value, difference in points, n and pairs."""
+    return [
+        _words("setting", table["setting"]),
+        _words("value", table["value"]),
+        _words("against", table["reference"]),
+        bounded(table, "difference", "difference\npoints"),
+        _counts("n", table["n"]),
+        _counts("pairs", table["pairs"]),
+    ]
+
+
+def ablation_columns(table: pd.DataFrame) -> list[Column]:
+    """Variant, difference to the base in points, and n."""
+    return [
+        _words("variant", table["variant"]),
+        bounded(table, "difference", "difference to the base\npoints"),
+        _counts("n", table["n"]),
+    ]
+
+
+def _parts(comparison: Comparison) -> tuple[pd.DataFrame, pd.DataFrame]:
+    table = comparison.table
+    costs = [name for name in table.columns if name.startswith(_COSTS)]
+    return table.drop(columns=costs), table[["variant", *costs]]
+
+
+def _words(heading: str, cells: Iterable[object]) -> Column:
+    return Column(heading, tuple(map(one_line, cells)))
+
+
+def _counts(heading: str, counts: pd.Series[int]) -> Column:
+    return Column(heading, tuple(f"{n}" for n in counts), tuple(map(float, counts)))

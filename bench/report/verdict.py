@@ -1,0 +1,150 @@
+"""What a comparison says, in two sentences: who is better, and what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.compare import POWER, Comparison
+from bench.report.columns import interval, one_line, p_value, three_digits
+from bench.report.notes import counted
+from bench.report.pareto import costed, on_front
+
+Row = Mapping[str, Any]
+"""A variant's row of a comparison's table."""
+
+MOST_NAMES = 4
+"""Names told before the rest is counted."""
+
+
+def verdict(comparison: Comparison) -> tuple[str, str]:
+    """Two sentences: the differences to the baseline, then the cost of the best variant."""
+    return _difference(comparison), _cost(comparison)
+
+
+def best(comparison: Comparison) -> Row | None:
+    """The variant of the largest difference to the baseline; the baseline where none is above zero.
+
+    Not that of the highest score, which is another thing over other tasks. None without tests.
+    """
+    tested = _tested(comparison)
+    if not tested:
+        return None
+    better = [row for row in tested if row["verdict"] == "better"]
+    row = max(better or tested, key=_by_difference)
+    return row if row["difference"] > 0 else _row_of(comparison, comparison.baseline)
+
+
+def _tested(comparison: Comparison) -> list[Row]:
+    table = comparison.table
+    return _rows(table[table["p_holm"].notna()])
+
+
+def _rows(table: pd.DataFrame) -> list[Row]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _row_of(comparison: Comparison, variant: str) -> Row:
+    table = comparison.table
+    return _rows(table[table["variant"] == variant])[0]
+
+
+def _by_difference(row: Row) -> float:
+    return float(row["difference"])
+
+
+def _difference(comparison: Comparison) -> str:
+    baseline, tested = one_line(comparison.baseline), _tested(comparison)
+    if not tested:
+        return (
+            f"Nothing is tested against the baseline {baseline}: no variant shares two finished "
+            f"seeds with it (n = {counted(comparison.table['n'])})."
+        )
+    better, worse = ([r for r in tested if r["verdict"] == word] for word in ("better", "worse"))
+    count, power = {"better": len(better), "worse": len(worse)}, _power(comparison)
+    if better:
+        rest = _rest({**count, "better": len(better) - 1}, len(tested) - 1)
+        return f"{_told(max(better, key=_by_difference), baseline)}{rest}."
+    if worse:
+        rest = _rest({**count, "worse": len(worse) - 1}, len(tested) - 1)
+        told = _told(min(worse, key=_by_difference), baseline)
+        return f"No variant is better than the baseline; {told}{rest}{power}."
+    tests = "1 test" if len(tested) == 1 else f"{len(tested)} tests"
+    n = counted(row["n_pairs"] for row in tested)
+    return f"No variant is distinguishable from the baseline {baseline} ({tests}, n = {n}){power}."
+
+
+def _told(row: Row, baseline: str) -> str:
+    p = p_value(row["p_holm"])
+    bounds = interval(row["difference_lo"], row["difference_hi"])
+    return (
+        f"{one_line(row['variant'])} is {row['verdict']} than the baseline {baseline} by "
+        f"{abs(100 * row['difference']):.1f} points of score {bounds} "
+        f"(Holm-adjusted p {p if p.startswith('<') else f'= {p}'}, n = {row['n_pairs']})"
+    )
+
+
+def _rest(count: dict[str, int], others: int) -> str:
+    if others == 0:
+        return ""
+    alike = others - count["better"] - count["worse"]
+    told = {**count, "not distinguishable": alike}
+    told = {word: number for word, number in told.items() if number}
+    if len(told) == 1:
+        who = "the other one is" if others == 1 else f"the {others} others are"
+        return f"; {who} {next(iter(told))}"
+    (first, number), *rest = told.items()
+    verb = "is" if number == 1 else "are"
+    words = [f"{number} {verb} {first}", *(f"{number} {word}" for word, number in rest)]
+    return f"; of the {others} others {_listed(words)}"
+
+
+def _power(comparison: Comparison) -> str:
+    if math.isnan(comparison.smallest_detectable):
+        return ""
+    return (
+        "; the smallest true difference that would have been found with probability "
+        f"{POWER:g} is {100 * comparison.smallest_detectable:.1f} points"
+    )
+
+
+def _cost(comparison: Comparison) -> str:
+    row, timed = best(comparison), costed(comparison)
+    if row is None or timed.empty:
+        return "Nothing was timed beside the baseline, so what it costs is not known."
+    front = [one_line(name) for name in timed["variant"][on_front(timed)]]
+    return f"{_step(row, comparison)}; {_front(front, len(timed))}."
+
+
+def _step(row: Row, comparison: Comparison) -> str:
+    own = "" if math.isnan(row["step_ms"]) else f"{three_digits(row['step_ms'])} ms"
+    if row["variant"] == comparison.baseline:
+        return f"No mean score is above that of the baseline, a step of which takes {own}"
+    better = row["verdict"] == "better"
+    subject = "Its step" if better else f"A step of {one_line(row['variant'])}, highest by mean,"
+    if math.isnan(row["step_ratio"]):
+        return f"{subject} was not timed beside that of the baseline"
+    base = _row_of(comparison, comparison.baseline)
+    return (
+        f"{subject} takes {row['step_ratio']:.2f} times that of the baseline "
+        f"({own} against {three_digits(base['step_ms'])} ms at batch size {comparison.batch_size})"
+    )
+
+
+def _front(front: Sequence[str], timed: int) -> str:
+    if len(front) == timed:
+        return (
+            f"none of the {timed} variants timed with its tasks is dominated in score and step time"
+        )
+    shown = [*front[:MOST_NAMES]]
+    if len(front) > MOST_NAMES:
+        shown.append(f"{len(front) - MOST_NAMES} more")
+    verb = "is" if len(front) == 1 else "are"
+    return f"of {timed} variants timed with its tasks {_listed(shown)} {verb} on the Pareto front"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

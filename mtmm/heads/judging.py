@@ -1,0 +1,41 @@
+"""What judges a model's outputs: an objective for each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from mtmm.heads import HEADS
+from mtmm.heads.base import ClassWeights, Objective
+from mtmm.settings import listed, nearest
+from mtmm.spec import Batch, Task
+
+
+def objectives(tasks: Sequence[Task]) -> dict[str, Objective]:
+    """What judges each task's output."""
+    return {task.name: HEADS[task.kind].objective(task) for task in tasks}
+
+
+def weighted(
+    judged: Mapping[str, Objective],
+    class_weights: Literal["balanced"] | Mapping[str, ClassWeights],
+    train: Batch,
+) -> dict[str, Objective]:
+    """The objectives with weighted classes: of every task, or of those named.
+
+    `train` holds the labels that `balanced` weights come from. Raises ValueError for a task that
+    is not there or has no classes, and for weights that do not fit.
+    """
+    if class_weights == "balanced":
+        class_weights = dict.fromkeys(judged, "balanced")
+    for name in class_weights:
+        if name not in judged:
+            hint = f"{nearest(name, judged)} (there are: {listed(judged)})"
+            raise ValueError(f"`class_weights` must name tasks; found '{name}'{hint}")
+    return {
+        **judged,
+        **{
+            task: judged[task].weighted(weights, train.targets[task], train.labelled[task])
+            for task, weights in class_weights.items()
+        },
+    }

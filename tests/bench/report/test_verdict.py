@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from bench.compare import Comparison
+from bench.report.verdict import verdict
+
+NAN = math.nan
+
+
+def comparison(*rows: dict[str, Any], smallest: float = 0.034) -> Comparison:
+    """Rows of name, verdict, difference and step ratio; the baseline goes before them."""
+    plain = {"n": 6, "n_pairs": 6, "score": 0.5, "score_lo": 0.4, "score_hi": 0.6}
+    plain |= {"t.accuracy": 0.5, "difference_lo": 0.01, "difference_hi": 0.02, "p_holm": 0.004}
+    base = {"variant": "base", "verdict": "baseline", "difference": NAN, "p_holm": NAN, "ratio": 1}
+    table = pd.DataFrame([plain | row for row in (base, *rows)])
+    table["step_ratio"] = table.pop("ratio")
+    for name, width in (("step_ms", 0.0), ("step_lo_ms", -0.1), ("step_hi_ms", 0.1)):
+        table[name] = 10 * table["step_ratio"] + width
+    return Comparison(
+        table=table,
+        baseline="base",
+        primary={"t": "accuracy"},
+        shares=frozenset({"accuracy"}),
+        family=len(rows),
+        smallest_detectable=smallest,
+        batch_size=64,
+    )
+
+
+def row(name: str, word: str, difference: float, ratio: float = 2.0) -> dict[str, Any]:
+    return {"variant": name, "verdict": word, "difference": difference, "ratio": ratio}
+
+
+SAME = "not distinguishable"
+
+
+def test_the_best_of_several_is_told_and_the_rest_counted() -> None:
+    first, second = verdict(
+        comparison(
+            row("a", "better", 0.012),
+            row("b", "better", 0.051, 3.0),
+            row("c", "worse", -0.2, 0.5),
+            row("d", SAME, 0.06),
+            row("e", SAME, 0.0),
+        )
+    )
+    assert first == (
+        "b is better than the baseline base by 5.1 points of score [+1.0, +2.0] (Holm-adjusted "
+        "p = 0.004, n = 6); of the 4 others 1 is better, 1 worse and 2 not distinguishable."
+    )
+    assert second == (
+        "Its step takes 3.00 times that of the baseline (30.0 ms against 10.0 ms at batch size "
+        "64); none of the 6 variants timed with its tasks is dominated in score and step time."
+    )
+
+
+def test_nothing_distinguishable_comes_with_the_smallest_effect_it_could_have_found() -> None:
+    first, second = verdict(comparison(row("a", SAME, 0.01), row("b", SAME, -0.01)))
+    assert first == (
+        "No variant is distinguishable from the baseline base (2 tests, n = 6); the smallest true "
+        "difference that would have been found with probability 0.8 is 3.4 points."
+    )
+    assert second.startswith("A step of a, highest by mean, takes 2.00 times that of the baseline")
+
+
+def test_only_worse() -> None:
+    first, second = verdict(comparison(row("a", "worse", -0.03), row("b", SAME, -0.01)))
+    assert first == (
+        "No variant is better than the baseline; a is worse than the baseline base by 3.0 points "
+        "of score [+1.0, +2.0] (Holm-adjusted p = 0.004, n = 6); the other one is not "
+        "distinguishable; the smallest true difference that would have been found with "
+        "probability 0.8 is 3.4 points."
+    )
+    assert second.startswith("No mean score is above that of the baseline, a step of which takes")
+
+
+def test_the_front_is_named_where_some_are_dominated() -> None:
+    slow = row("slow", SAME, -0.1, 9.0) | {"score": 0.1, "score_lo": 0.0, "score_hi": 0.2}
+    _, second = verdict(comparison(row("a", "better", 0.1), slow))
+    assert second.endswith(
+        "; of 3 variants timed with its tasks base and a are on the Pareto front."
+    )
+
+
+def test_one_seed_says_that_nothing_is_tested() -> None:
+    alone = row("a", "", 0.1) | {"p_holm": NAN, "n": 1, "n_pairs": 1}
+    first, second = verdict(comparison(alone, smallest=NAN))
+    assert first == (
+        "Nothing is tested against the baseline base: no variant shares two finished seeds with "
+        "it (n = 1 to 6)."
+    )
+    assert second == "Nothing was timed beside the baseline, so what it costs is not known."
+
+
+def test_the_best_need_not_be_timed() -> None:
+    untimed = row("a", SAME, 0.1, NAN)
+    _, second = verdict(comparison(untimed, row("b", SAME, 0.0)))
+    assert second.startswith("A step of a, highest by mean, was not timed beside that of the base")
+
+
+def test_without_timing_the_cost_is_not_known() -> None:
+    made = comparison(row("a", "better", 0.1))
+    made.table["step_ratio"] = NAN
+    assert verdict(made)[1].startswith("Nothing was timed")
