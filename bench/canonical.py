@@ -20,6 +20,8 @@ def canonical(train: Config, description: Description, *, own_model: bool) -> Co
     one's own are not known here: its `lr_scale` stays as it is.
     """
     frozen, scale = train["freeze"], train["lr_scale"]
+    if frozen is None and scale is None and train["class_weights"] is None:
+        return train
     if own_model:
         frozen = sorted(set(frozen or ()))
     else:

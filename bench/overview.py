@@ -106,6 +106,8 @@ def _time(left: Mapping[str, Any]) -> str:
     notes = []
     if left["guessed"]:
         notes.append(f"{left['guessed']} cells judged by other models on the same data")
+    if left["open_ended"]:
+        notes.append(f"{left['open_ended']} cells at full length: patience may end them before")
     if left["unknown"]:
         notes.append(f"{left['unknown']} cells are like none that has run: no estimate")
     return "time left: " + "; ".join([", ".join(told), *notes] if told else notes)

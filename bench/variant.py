@@ -72,6 +72,7 @@ class Resolver:
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Resolved] = {}
         self._texts: dict[int, tuple[object, str]] = {}
+        self._described: dict[int, tuple[Description | None, tuple[Problem, ...]]] = {}
         self._sizes: dict[int, int | None] = {}
 
     def resolve(self, raw: Mapping[str, Any], problems: list[Problem]) -> Config:
@@ -81,7 +82,7 @@ class Resolver:
         """
         before = len(problems)
         dataset = self._dataset(raw.get("dataset"), problems)
-        whole = None if len(problems) > before else describe(dataset, problems)
+        whole = None if len(problems) > before else self._describe(dataset, problems)
         if whole is None:
             self._train(raw.get("train", {}), None, (), problems)
             return {}
@@ -145,6 +146,15 @@ class Resolver:
             return resolve("dataset", DATASETS, raw, ("dataset",), met)
 
         return self._look_up(("dataset", self._text(raw)), problems, make)
+
+    def _describe(self, dataset: Config, problems: list[Problem]) -> Description | None:
+        # Alike data sets are the same object here.
+        known = self._described.get(id(dataset))
+        if known is None:
+            met: list[Problem] = []
+            known = self._described[id(dataset)] = (describe(dataset, met), tuple(met))
+        problems += known[1]
+        return known[0]
 
     def _model(
         self, raw: object, description: Description, whole: Description, problems: list[Problem]

@@ -14,10 +14,8 @@ from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any
 
-from bench.cell import TrainCell
-from bench.execution.worker import Job, work
-
-Record = dict[str, Any]
+from bench.execution.unit import Record
+from bench.execution.worker import Job, failed, work
 
 _GRACE_S = 3.0  # between asking a process to end and ending it
 _PRELOAD = "bench.execution.preload"
@@ -87,10 +85,10 @@ class Pool:
                 record: Record = one.answer.recv()
             except EOFError:
                 one.process.join(_GRACE_S)
-                return _failed(one.job.cell, "error", _how_it_ended(one.process.exitcode))
+                return failed(one.job.cell, "error", _how_it_ended(one.process.exitcode))
             return record
         if self._timeout_s is not None and time.monotonic() - one.started > self._timeout_s:
-            return _failed(one.job.cell, "timeout", f"it ran longer than {self._timeout_s:g} s")
+            return failed(one.job.cell, "timeout", f"it ran longer than {self._timeout_s:g} s")
         return None
 
 
@@ -102,17 +100,6 @@ def _end(process: Any) -> None:
             stop()
             process.join(_GRACE_S)
     process.close()
-
-
-def _failed(cell: TrainCell, status: str, reason: str) -> Record:
-    return {
-        "kind": "train",
-        "config": cell.config,
-        "seed": cell.seed,
-        "data": cell.fingerprint,
-        "status": status,
-        "reason": reason,
-    }
 
 
 def _how_it_ended(exit_code: int | None) -> str:

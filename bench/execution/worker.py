@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from bench.cell import TrainCell
-from bench.execution.unit import run_cell
+from bench.errors import InputError
+from bench.execution.unit import Record, run_cell
 from bench.plugins import load_again
 from mtmm.components import Registration
 
@@ -38,10 +39,26 @@ def work(job: Job, answer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this decides when it ends
     _end_with_parent()
     _write_to(job.log)
-    load_again(job.own)
-    device = torch.device(job.device)
-    answer.send(run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint))
+    try:
+        load_again(job.own)
+    except InputError as error:
+        answer.send(failed(job.cell, "error", str(error)))
+    else:
+        device = torch.device(job.device)
+        answer.send(run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint))
     answer.close()
+
+
+def failed(cell: TrainCell, status: str, reason: str) -> Record:
+    """The record of a cell that came to nothing."""
+    return {
+        "kind": "train",
+        "config": cell.config,
+        "seed": cell.seed,
+        "data": cell.fingerprint,
+        "status": status,
+        "reason": reason,
+    }
 
 
 def _end_with_parent() -> None:

@@ -135,15 +135,14 @@ def _step(row: Row, comparison: Comparison) -> str:
 
 
 def _front(front: Sequence[str], timed: int) -> str:
+    those = f"the {timed} variants timed on the baseline's tasks"
     if len(front) == timed:
-        return (
-            f"none of the {timed} variants timed with its tasks is dominated in score and step time"
-        )
+        return f"none of {those} is dominated in score and step time"
     shown = [*front[:MOST_NAMES]]
     if len(front) > MOST_NAMES:
         shown.append(f"{len(front) - MOST_NAMES} more")
     verb = "is" if len(front) == 1 else "are"
-    return f"of {timed} variants timed with its tasks {_listed(shown)} {verb} on the Pareto front"
+    return f"of {those} {_listed(shown)} {verb} on the Pareto front"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from torch import Tensor
 
-from mtmm.settings import Range
+from mtmm.settings import Weight
 from mtmm.weighting.base import State, Weighting
 
 
 class Static(Weighting):
     """The given `weights`, one per task in the order of the tasks; without them, equal weights."""
 
-    def __init__(self, *, weights: list[Annotated[float, Range(low=0)]] | None = None) -> None:
+    def __init__(self, *, weights: list[Weight] | None = None) -> None:
         self.weights = weights
 
     def check(self, num_tasks: int) -> None:

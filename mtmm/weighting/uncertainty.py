@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
 from torch import Tensor
 
-from mtmm.settings import Range
+from mtmm.settings import Rate
 from mtmm.weighting.base import State, Weighting
 
 
@@ -24,7 +22,7 @@ class Uncertainty(Weighting):
         self,
         *,
         initial: float = 0.0,
-        learning_rate: Annotated[float, Range(above=0)] = 0.025,
+        learning_rate: Rate = 0.025,
     ) -> None:
         self.initial = initial
         self.learning_rate = learning_rate

@@ -22,6 +22,9 @@ TITLE = "Score against step time"
 LONGEST_GAP = 40
 """Points between a name and its point: it stands behind the interval unless that is longer."""
 
+LETTER = 4.9
+"""Points that a letter of a name takes, about."""
+
 MOST_LABELS = 20
 """With more variants only the line's and the baseline are named."""
 
@@ -82,7 +85,10 @@ def _axes(ax: Axes, table: pd.DataFrame, batch_size: int | None) -> None:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     room = max(high / low, 1.2)
-    ax.set_xlim(low / room**0.06, high * room**0.4)  # names stand to the right of their points
+    longest = max(map(len, map(short, table["variant"])))
+    share = min((9 + LETTER * longest) / (72 * WIDTH * 0.9), 0.5)
+    # Names stand to the right of their points.
+    ax.set_xlim(low / room**0.06, high * room ** (share / (1 - share)))
     ax.set_xlabel(f"step time, ms (median, batch size {batch_size}{scale})")
     ax.set_ylabel("score, % (mean over seeds)")
 
@@ -117,7 +123,7 @@ def _label(ax: Axes, table: pd.DataFrame, legend: Legend) -> None:
     for (x, y), end, place, name in sorted(rows):
         gap = max(9, (end - x) / size + 3)
         gap = size * (gap if gap < LONGEST_GAP else 9)
-        left, width = x + gap, 4.9 * size * len(name)
+        left, width = x + gap, LETTER * size * len(name)
         for shift in _outward():
             low = y - height / 2 + shift * height / 2
             place_of_name = (left, left + width, low, low + height)
@@ -139,6 +145,7 @@ def _label(ax: Axes, table: pd.DataFrame, legend: Legend) -> None:
             textcoords="offset points",
             va="center",
             fontsize=8,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
             arrowprops=line if shift else None,
         )
 

@@ -54,7 +54,8 @@ def test_the_best_of_several_is_told_and_the_rest_counted() -> None:
     )
     assert second == (
         "Its step takes 3.00 times that of the baseline (30.0 ms against 10.0 ms at batch size "
-        "64); none of the 6 variants timed with its tasks is dominated in score and step time."
+        "64); none of the 6 variants timed on the baseline's tasks is dominated in score and step "
+        "time."
     )
 
 
@@ -82,7 +83,7 @@ def test_the_front_is_named_where_some_are_dominated() -> None:
     slow = row("slow", SAME, -0.1, 9.0) | {"score": 0.1, "score_lo": 0.0, "score_hi": 0.2}
     _, second = verdict(comparison(row("a", "better", 0.1), slow))
     assert second.endswith(
-        "; of 3 variants timed with its tasks base and a are on the Pareto front."
+        "; of the 3 variants timed on the baseline's tasks base and a are on the Pareto front."
     )
 
 
