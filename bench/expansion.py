@@ -33,6 +33,8 @@ class Expansion:
     skipped: dict[str, tuple[Config, str]] = field(default_factory=dict)
     origins: dict[str, Choice] = field(default_factory=dict)
     """The first choice that led to each configuration, run or skipped; empty for the base alone."""
+    ablated: set[str] = field(default_factory=set)
+    """Configurations that an ablation leads to, whatever else does."""
     problems: list[Problem] = field(default_factory=list)
     matched: set[Path] = field(default_factory=set)
     """Places of the exclusions that some combination matched."""
@@ -88,6 +90,8 @@ class Expansion:
         return key
 
     def _note(self, key: str, choice: Choice) -> None:
+        if any(override.source[0] == "ablate" for override in choice):
+            self.ablated.add(key)
         if not self.origins.get(key):
             self.origins[key] = choice
 

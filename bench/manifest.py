@@ -27,6 +27,7 @@ def write_manifest(
         "suite": plan.suite.name,
         "question": plan.suite.question,
         "baseline": plan.baseline,
+        "base": plan.variants[0].name,
         "single_task": plan.single_task,
         "command": environment.command(),
         "skips": [{"variant": skip.name, "reason": skip.reason} for skip in plan.skips],

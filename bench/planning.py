@@ -115,7 +115,7 @@ def make_plan(suite: Suite) -> Plan:
             config=shrunk(config) if suite.smoke else config,
             parameters=expansion.resolver.parameters(config),
             varied=tuple(dict.fromkeys(dotted(override.target) for override in choice)),
-            ablation=any(override.source[0] == "ablate" for override in choice),
+            ablation=key in expansion.ablated,
         )
 
     return Plan(
