@@ -18,6 +18,8 @@ from bench.progress import Progress
 from bench.running import Outcome, run_plan
 from bench.store import Store
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def run(suites: Sequence[Path], request: Request, options: Options, *, quiet: bool) -> int:
     """Run suites one after another; every one is validated before the first starts."""
@@ -59,13 +61,14 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does."""
+    """SIGTERM ends a run as Ctrl-C does, and both do where a shell had SIGINT ignored."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
