@@ -12,11 +12,10 @@ from typing import Any
 
 from bench.optimization import OPTIMIZERS
 from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, named_hash
+from bench.store import SCHEMA_VERSION
 from bench.variant import description_of
 from mtmm.settings import settings_of
 from mtmm.source import combine
-
-SCHEMA_VERSION = 2
 
 Config = Mapping[str, Any]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from bench import settings
 from bench.optimization import OPTIMIZERS, SCHEDULES
-from bench.sweeps import simplex_settings
 from mtmm.components import REGISTRIES
 from mtmm.model import model_settings
 from mtmm.settings import Component, describe_type, first_sentence, settings_of
@@ -24,7 +23,7 @@ SECTIONS: Mapping[str, Component] = {
     "train": settings.train,
     "numerics": settings.numerics,
     "timing": settings.timing,
-    "simplex": simplex_settings,
+    "simplex": settings.simplex,
 }
 
 _INTRODUCTION = """\

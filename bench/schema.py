@@ -18,7 +18,7 @@ from bench import settings
 from bench.optimization import OPTIMIZERS, SCHEDULES
 from bench.sections import NAME
 from bench.suite import SECTIONS
-from bench.sweeps import EACH, simplex_settings
+from bench.sweeps import EACH
 from mtmm.data import DATASETS
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
@@ -202,7 +202,7 @@ def _block() -> Schema:
     axes = _by_key("", _axis)
     axes["properties"] |= {
         "zip": _reference("axes"),
-        "simplex": _object(_settings(simplex_settings)),
+        "simplex": _object(_settings(settings.simplex)),
     }
     return axes | {"minProperties": 1}
 

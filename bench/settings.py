@@ -57,3 +57,12 @@ def timing(
     Without `batch_sizes` it is the base's training batch size, without `modes` both. `budget_s`
     is the time in seconds that one batch size in one mode may take.
     """
+
+
+def simplex(
+    *, axis: str = "weighting.weights", points: Annotated[int, Range(low=1, high=1024)] = 9
+) -> None:
+    """Points of the simplex of task weights, which sum to the number of tasks.
+
+    The centre first, then fixed-seed Sobol points. `axis` is the setting that takes the weights.
+    """

@@ -8,11 +8,15 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.cell import SCHEMA_VERSION, TimingBlock
+if TYPE_CHECKING:
+    from bench.cell import TimingBlock
 
 Record = dict[str, Any]
+
+SCHEMA_VERSION = 2
+"""Of records; part of every identity."""
 
 MANIFEST_VERSION = 2
 

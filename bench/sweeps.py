@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
+from bench import settings
 from bench.overrides import SHORT, Axis, Block, Choice, Override, SimplexPoint, target_of
 from bench.sections import word
 from bench.variant import KEYS
 from mtmm.registry import resolve_settings
-from mtmm.settings import Path, Problem, Range, check, dotted, found, listed, nearest
+from mtmm.settings import Path, Problem, check, dotted, found, listed, nearest
 
 EACH = "each"
 """In `ablate`: one modality or task at a time."""
-
-_MAX_POINTS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,22 +111,13 @@ def _zip(value: object, path: Path, problems: list[Problem]) -> list[Axis]:
     return [tuple(sum(rows, ()) for rows in zip(*axes, strict=True))]
 
 
-def simplex_settings(
-    *, axis: str = "weighting.weights", points: Annotated[int, Range(low=1, high=_MAX_POINTS)] = 9
-) -> None:
-    """Points of the simplex of task weights, which sum to the number of tasks.
-
-    The centre first, then fixed-seed Sobol points. `axis` is the setting that takes the weights.
-    """
-
-
 def _simplex(value: object, path: Path, problems: list[Problem]) -> list[Axis]:
     if not isinstance(value, dict):
         text = f"must be a mapping with `axis` and `points`; found {found(value)}"
         problems.append(Problem(path, text))
         return []
     before = len(problems)
-    given = resolve_settings("simplex", simplex_settings, value, path, problems)
+    given = resolve_settings("simplex", settings.simplex, value, path, problems)
     if len(problems) > before or not _known(given["axis"], (*path, "axis"), problems):
         return []
     target, count = target_of(given["axis"]), given["points"]

@@ -274,6 +274,10 @@ def _resolve_model(
     raw: object, description: Description, whole: Description, problems: list[Problem]
 ) -> Config:
     before = len(problems)
+    if isinstance(raw, str):
+        text = f"must be a mapping; found {found(raw)} (a whole model is {{name: {raw}}})"
+        problems.append(Problem(("model",), text))
+        return {}
     model = _mapping(raw, "model", problems)
     if len(problems) > before:
         return {}
