@@ -41,19 +41,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run what is missing of suites and print the comparison")
     run.add_argument("suites", nargs="+", metavar="SUITE", type=Path, help="a suite file")
     _add_suite_options(run)
-    run.add_argument(
-        "--workers",
-        type=_count,
-        metavar="N",
-        help="cells at a time (default: as many as the cores hold, one a GPU); 0: in this process",
-    )
-    run.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="the longest that one cell may train"
-    )
-    run.add_argument(
-        "--retry-failed", action="store_true", help="try units again that have failed before"
-    )
-    run.add_argument("--fail-fast", action="store_true", help="end with the first unit that fails")
+    _add_run_options(run)
     run.add_argument("-q", "--quiet", action="store_true", help="no progress")
     run.set_defaults(command=run_suites)
 
@@ -90,6 +78,24 @@ def parser() -> argparse.ArgumentParser:
     _add_plugins(schema)
     schema.set_defaults(command=print_schema)
     return whole
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="cells at a time (default: as many as the cores hold, one a GPU); 0: in this process",
+    )
+    command.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="the longest that one cell may train"
+    )
+    command.add_argument(
+        "--retry-failed", action="store_true", help="try units again that have failed before"
+    )
+    command.add_argument(
+        "--fail-fast", action="store_true", help="end with the first unit that fails"
+    )
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:
