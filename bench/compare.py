@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.cost import Costs
 from bench.delta_m import delta_m_flat, delta_m_per_task
 from bench.statistics import (
     SIGN_FLIP_MAX_N,
@@ -33,8 +35,6 @@ RESAMPLING_MIN_N = 10
 """Fewest pairs for sign flip and bootstrap: below, the one has no power, the other no coverage."""
 
 NOT_FAILED = ("ok", "skipped", "missing")
-
-TRAIN_TIMES = ("forward", "backward", "optimizer", "step")
 
 
 class Directed(Protocol):
@@ -108,21 +108,21 @@ def compare(
     columns = _metric_columns(frame, metrics)
     primary = {task: next(m for m in metrics if m in of_task) for task, of_task in columns.items()}
     directions = _directions(columns, metrics)
-    runs = {name: _finished(frame, name) for name in variants}
+    runs = _finished(frame, variants)
     pairs = {
         name: _pairs(runs[name], runs[baseline], columns) for name in variants if name != baseline
     }
     differences = {name: paired_difference(a, b) for name, (a, b) in pairs.items()}
     tests = {name: d for name, d in differences.items() if name in members and d.n >= 2}
     adjusted = dict(zip(tests, holm([d.p for d in tests.values()]), strict=True))
-    batch_size = _first_batch_size(frame)
+    costs, failed = Costs(frame), _failed(frame)
     rows = [
-        {"variant": name, "n": len(runs[name]), "failed": _failed(frame, name)}
+        {"variant": name, "n": len(runs[name]), "failed": failed.get(name, 0)}
         | _accuracy(runs[name], primary)
         | _difference(differences.get(name), adjusted.get(name))
         | _resampling(pairs.get(name))
         | _delta_m(runs[name], runs.get(single_task.get(name, ""), frame.iloc[:0]), directions)
-        | _cost(frame, name, baseline, batch_size)
+        | _cost(costs.row(name, baseline), runs[name])
         for name in variants
     ]
     return Comparison(
@@ -132,7 +132,7 @@ def compare(
         shares=frozenset(name for name in primary.values() if metrics[name].ideal == 1),
         family=len(tests),
         smallest_detectable=_smallest_detectable(tests.values()),
-        batch_size=batch_size,
+        batch_size=costs.batch_size,
     )
 
 
@@ -183,16 +183,26 @@ def _directions(
     }
 
 
-def _finished(frame: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """The finished train records of a variant, by seed."""
-    train = (frame["kind"] == "train") & (frame["status"] == "ok")
-    return frame[train & (frame["variant"] == variant)].set_index("seed")
+def _finished(frame: pd.DataFrame, variants: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The finished train records of each variant, by seed."""
+    train = frame[(frame["kind"] == "train") & (frame["status"] == "ok")].set_index("seed")
+    found = dict(list(train.groupby("variant", sort=False, observed=True)))
+    return {name: found.get(name, train.iloc[:0]) for name in variants}
 
 
-def _failed(frame: pd.DataFrame, variant: str) -> int:
-    # Units skipped or not run yet are no failures.
-    train = (frame["kind"] == "train") & (frame["variant"] == variant)
-    return int((train & ~frame["status"].isin(NOT_FAILED)).sum())
+def _failed(frame: pd.DataFrame) -> dict[str, int]:
+    """Failed train records of each variant; units skipped or not run yet are no failures."""
+    failed = (frame["kind"] == "train") & ~frame["status"].isin(NOT_FAILED)
+    return dict(Counter(frame.loc[failed, "variant"]))
+
+
+def _cost(row: dict[str, float], run: pd.DataFrame) -> dict[str, float]:
+    """The columns of a variant's timing; its size is known from training too."""
+    for name in ("params", "flops"):
+        known = _values(run, name)
+        if math.isnan(row[name]) and not known.empty:
+            row[name] = float(known.iloc[-1])
+    return row
 
 
 def _values(run: pd.DataFrame, column: str) -> pd.Series[float]:
@@ -285,11 +295,13 @@ def _delta_m(
     per_task: list[float] = []
     flat: list[float] = []
     seeds = run.index.intersection(base.index) if own else run.index[:0]
-    for seed in seeds:
-        values = {column: float(run.loc[seed, f"test.{column}"]) for column in own}
-        of_base = {column: float(base.loc[seed, f"test.{column}"]) for column in own}
-        per_task.append(delta_m_per_task(values, of_base, directions, task_of))
-        flat.append(delta_m_flat(values, of_base, directions))
+    names = [f"test.{column}" for column in own]
+    rows, of_base = (of.loc[seeds, names].to_numpy(np.float64).tolist() for of in (run, base))
+    for row, base_row in zip(rows, of_base, strict=True):
+        values = dict(zip(own, row, strict=True))
+        base_values = dict(zip(own, base_row, strict=True))
+        per_task.append(delta_m_per_task(values, base_values, directions, task_of))
+        flat.append(delta_m_flat(values, base_values, directions))
     return _interval("delta_m_per_task", _known(per_task)) | _interval("delta_m_flat", _known(flat))
 
 
@@ -305,54 +317,3 @@ def _smallest_detectable(tests: Collection[PairedDifference]) -> float:
         if test.sd > 0
     ]
     return float(np.median(detectable)) if detectable else math.nan
-
-
-def _timings(frame: pd.DataFrame, mode: str, batch_size: int | None) -> pd.DataFrame:
-    """The finished timing records of a mode and batch size, oldest first; none without timing."""
-    if batch_size is None:
-        return frame.iloc[:0]
-    timed = (frame["kind"] == "time") & (frame["status"] == "ok")
-    return frame[timed & (frame["time.mode"] == mode) & (frame["time.batch_size"] == batch_size)]
-
-
-def _first_batch_size(frame: pd.DataFrame) -> int | None:
-    known = _values(frame[frame["kind"] == "time"], "time.batch_size")
-    return None if known.empty else int(known.iloc[0])
-
-
-def _cost(
-    frame: pd.DataFrame, variant: str, baseline: str, batch_size: int | None
-) -> dict[str, float]:
-    train = _timings(frame, "train", batch_size)
-    own = _last(train[train["variant"] == variant])
-    row: dict[str, float] = {}
-    for phase in TRAIN_TIMES:
-        for name in (f"{phase}_ms", f"{phase}_lo_ms", f"{phase}_hi_ms"):
-            row[name] = _number(own, f"time.{name}")
-    row["step_ratio"] = math.nan
-    if "time.block" in own:
-        in_block = train[
-            (train["variant"] == baseline) & (train["time.block"] == own["time.block"])
-        ]
-        row["step_ratio"] = row["step_ms"] / _number(_last(in_block), "time.step_ms")
-    inference = _timings(frame, "inference", batch_size)
-    of_variant = _last(inference[inference["variant"] == variant])
-    row["time_n"] = _number(own, "time.n")
-    for name in ("inference_ms", "inference_lo_ms", "inference_hi_ms"):
-        row[name] = _number(of_variant, f"time.{name}")
-    row["samples_per_s"] = _number(own, "samples_per_s")
-    row["peak_mib"] = _number(own, "peak_mib")
-    trained = _last(_finished(frame, variant))
-    for name in ("params", "flops"):
-        timed = _number(own, name)
-        row[name] = _number(trained, name) if math.isnan(timed) else timed
-    return row
-
-
-def _last(rows: pd.DataFrame) -> pd.Series[float]:
-    return rows.iloc[-1] if len(rows) else pd.Series(dtype=np.float64)
-
-
-def _number(row: pd.Series[float], column: str) -> float:
-    value = row.get(column)
-    return math.nan if value is None else float(value)

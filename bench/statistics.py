@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -171,8 +172,11 @@ def smallest_detectable(sd: float, n: int, alpha: float, power: float = 0.8) -> 
         raise ValueError(f"power must exceed alpha, found power={power} and alpha={alpha}")
     if not sd >= 0:
         raise ValueError(f"sd must be at least 0, found {sd}")
-    if n < 2:
-        return math.nan
+    return sd * _detectable_at_sd_1(n, alpha, power) if n >= 2 else math.nan
+
+
+@cache  # a report asks for hundreds that differ in `sd` alone
+def _detectable_at_sd_1(n: int, alpha: float, power: float) -> float:
     critical = stats.t.ppf(1 - alpha / 2, n - 1)
 
     def shortfall(noncentrality: float) -> float:
@@ -184,7 +188,7 @@ def smallest_detectable(sd: float, n: int, alpha: float, power: float = 0.8) -> 
     upper = 1.0
     while shortfall(upper) > 0:
         upper *= 2
-    return sd / math.sqrt(n) * float(optimize.brentq(shortfall, 0.0, upper))
+    return float(optimize.brentq(shortfall, 0.0, upper)) / math.sqrt(n)
 
 
 def median_interval(x: ArrayLike, level: float = 0.95) -> Interval:
