@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -158,3 +160,43 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_does_not_wait_for_pytorch() -> None:
     code = "import sys, bench.cli; bench.cli.parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_store_that_cannot_be_written_is_read_and_never_harmed(
+    file: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    assert main(["run", str(file), "--results", str(results), "-q"]) == 0
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    folders = [path for path in (results, *results.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        codes = {
+            command: _unprivileged([*words, "--results", str(results)])
+            for command, *words in (
+                ("run", "run", str(file)),
+                ("plan", "plan", str(file)),
+                ("status", "status"),
+            )
+        }
+        report = _unprivileged(["report", str(results / "small")])
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert codes["run"] == (2, f"--results {results}: nothing can be written there\n")
+    assert codes["plan"] == codes["status"] == (0, "")
+    assert report[0] == 2
+    assert "the report cannot be written" in report[1]
+    assert {path: path.read_bytes() for path in results.rglob("*") if path.is_file()} == before
+
+
+def _unprivileged(arguments: list[str]) -> tuple[int, str]:
+    """Exit code and stderr of a command that the modes of files hold for, root's too."""
+    command = [sys.executable, "-m", "bench", *arguments]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere, and there is no setpriv")
+        command = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
