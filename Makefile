@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: bench test check microbench sweepbench test-cuda report reference clean help
+.PHONY: bench test check microbench sweepbench calibrate test-cuda report reference clean help
 
 bench: $(VENV)/.installed ## run the default suite (SUITE=... another) and print the comparison
 	$(BIN)/mtmm-bench run $(SUITE) --results $(RESULTS) --device $(DEVICE)
@@ -21,8 +21,15 @@ check: $(VENV)/.installed-dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-microbench: $(VENV)/.installed-dev ## the training loop against a bare PyTorch loop
+microbench: $(VENV)/.installed-dev ## forward and step of every component, and the loop against a bare one
+	$(BIN)/python -m pytest -q tests/benchmarks/bench_components.py -W default::pytest_benchmark.logger.PytestBenchmarkWarning \
+	  --benchmark-autosave --benchmark-compare \
+	--benchmark-columns=median,iqr,min,rounds \
+	  --benchmark-group-by=func --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/bench_loop.py
+
+calibrate: $(VENV)/.installed-dev ## the timing harness measures itself (about six minutes)
+	$(BIN)/python tests/benchmarks/calibrate.py
 
 sweepbench: $(VENV)/.installed-dev ## what planning and a process for each cell cost
 	$(BIN)/python tests/benchmarks/bench_plan.py

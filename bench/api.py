@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import smoke as smoking
 from bench.document import plain
 from bench.environment import pick_devices
-from bench.execution.training import Options
+from bench.execution.run import Options
 from bench.planning import Plan, make_plan
 from bench.progress import Progress
 from bench.report.frame import load_frame
@@ -55,11 +55,13 @@ def run(
 
     `device` may be a list of GPUs, `cuda:0,cuda:1`. `workers` is the number of cells that train at
     a time: by default as many as the cores hold, one a GPU; 0 trains in this process, one after
-    another. `settings` and `smoke` as in `plan`.
+    another. `settings` and `smoke` as in `plan`. Raises `bench.InputError` also where the base of
+    the suite needs a device of another type.
     """
     planned = plan(suite, settings=settings, smoke=smoke)
     store = Store(results)
     options = Options(devices=pick_devices(device), workers=workers)
+    planned.check_device(options.device)
     run_plan(planned, store, options, Progress(Console(stderr=True)))
     write_report(store.suite_folder(planned.suite.name))
     return load(store.suite_folder(planned.suite.name))

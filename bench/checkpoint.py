@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import copy
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class TrainingState:
         return {
             "model": self.step.model.state_dict(),
             "optimizer": self.step.optimizer.state_dict(),
+            "scaler": self.step.scaler.state_dict(),
             "weighting": {name: value.detach() for name, value in self.step.state.items()},
             "schedule": self.schedule.state_dict(),
             "order": self.order.get_state(),
@@ -41,6 +43,7 @@ class TrainingState:
         """Bring everything to where it was when `kept` was made."""
         self.step.model.load_state_dict(kept["model"])
         self.step.optimizer.load_state_dict(kept["optimizer"])
+        self.step.scaler.load_state_dict(kept["scaler"])
         self.schedule.load_state_dict(kept["schedule"])
         self.order.set_state(kept["order"])
         torch.set_rng_state(kept["random"])
@@ -69,32 +72,57 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from the file, if there is one that can be read."""
+        """Go on from the file, if there is one that can be read and fits; else leave the state."""
+        if not self._path.exists():
+            return
+        before = copy.deepcopy(state.to_dict())
         device = next(state.step.model.parameters()).device
         try:
-            kept = torch.load(self._path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            return
+            state.restore(_on(device, torch.load(self._path, "cpu", weights_only=True)))
         except Exception as error:
-            print(f"the checkpoint {self._path} cannot be read, training starts anew: {error}")
-            return
-        kept["weighting"] = {k: v.to(device) for k, v in kept["weighting"].items()}
-        kept["progress"]["weights"] = {
-            epoch: {name: value.to(device) for name, value in weights.items()}
-            for epoch, weights in kept["progress"]["weights"].items()
-        }
-        state.restore(kept)
+            state.restore(before)
+            print(
+                f"the checkpoint {self._path} cannot be read or does not fit, training starts "
+                f"anew: {error}"
+            )
 
     def save_if_due(self, state: TrainingState) -> None:
-        """Keep the state; whoever reads the file sees all of it or the one before."""
+        """Keep the state; whoever reads the file sees all of it or the one before.
+
+        Where that fails training goes on: the file is a help, not a result.
+        """
         if time.monotonic() - self._saved < 60 * self._minutes:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(f".{os.getpid()}")
-        torch.save(state.to_dict(), partial)
-        partial.replace(self._path)
         self._saved = time.monotonic()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state.to_dict(), self._partial)
+            self._partial.replace(self._path)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter
+            self._drop(self._partial)
+            print(f"the checkpoint {self._path} cannot be written, training goes on: {error}")
 
     def remove(self) -> None:
         """Drop the file of a cell that is done."""
-        self._path.unlink(missing_ok=True)
+        self._drop(self._path)
+        self._drop(self._partial)
+
+    @property
+    def _partial(self) -> Path:
+        # One name: the lock of the unit lets no other process write it.
+        return self._path.with_suffix(".partial")
+
+    @staticmethod
+    def _drop(path: Path) -> None:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _on(device: torch.device, kept: dict[str, Any]) -> dict[str, Any]:
+    """The kept state, with what is no part of model or optimizer moved to the device."""
+    kept["weighting"] = {k: v.to(device) for k, v in kept["weighting"].items()}
+    kept["progress"]["weights"] = {
+        epoch: {name: value.to(device) for name, value in weights.items()}
+        for epoch, weights in kept["progress"]["weights"].items()
+    }
+    return kept

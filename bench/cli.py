@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BAD_INPUT, FAILED, OK, InputError
-from bench.report import FORMATS
+from bench.report import FORMATS, VERDICTS
 from mtmm._version import __version__
 
 
@@ -45,6 +45,13 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("-q", "--quiet", action="store_true", help="no progress")
     run.set_defaults(command=run_suites)
 
+    timing = commands.add_parser("time", help="time what is missing of suites, and train nothing")
+    timing.add_argument("suites", nargs="+", metavar="SUITE", type=Path, help="a suite file")
+    _add_suite_options(timing)
+    _add_retry(timing)
+    timing.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    timing.set_defaults(command=time_suites)
+
     plan = commands.add_parser("plan", help="show what a suite would run, and run nothing")
     plan.add_argument("suite", metavar="SUITE", type=Path, help="a suite file")
     _add_suite_options(plan)
@@ -64,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
         default=FORMATS,
     )
     report.set_defaults(command=report_folders)
+
+    _add_compare(commands.add_parser("compare", help="the results of one run against another's"))
 
     status = commands.add_parser("status", help="what a results folder holds and what runs now")
     _add_results(status)
@@ -90,12 +99,39 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="the longest that one cell may train"
     )
+    _add_retry(command)
+
+
+def _add_retry(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--retry-failed", action="store_true", help="try units again that have failed before"
     )
     command.add_argument(
         "--fail-fast", action="store_true", help="end with the first unit that fails"
     )
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("a", metavar="A", type=Path, help="results before, as results/default")
+    command.add_argument("b", metavar="B", type=Path, help="results after, as other/default")
+    command.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="SHARE",
+        help="the relative change of time that matters (default: 0.10 on a CPU, 0.05 on CUDA)",
+    )
+    command.add_argument(
+        "--fail-on",
+        type=_verdicts,
+        metavar="LIST",
+        default=(),
+        help=f"end with exit code 1 where a verdict is one of these, out of {','.join(VERDICTS)}",
+    )
+    command.add_argument(
+        "--allow-mixed", action="store_true", help="compare times of different devices"
+    )
+    command.add_argument("--json", action="store_true", help="for programs to read")
+    command.set_defaults(command=compare_results)
 
 
 def _add_results(command: argparse.ArgumentParser) -> None:
@@ -159,19 +195,36 @@ def _seconds(text: str) -> float:
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    formats = tuple(text.split(","))
-    unknown = [name for name in formats if name not in FORMATS]
+    return _words(text, FORMATS)
+
+
+def _verdicts(text: str) -> tuple[str, ...]:
+    return _words(text, VERDICTS)
+
+
+def _words(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    words = tuple(text.split(","))
+    unknown = [word for word in words if word not in known]
     if unknown:
-        known = ", ".join(FORMATS)
-        raise argparse.ArgumentTypeError(f"must be out of {known}; found '{unknown[0]}'")
-    return formats
+        raise argparse.ArgumentTypeError(f"must be out of {', '.join(known)}; found '{unknown[0]}'")
+    return words
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, as 0.05; found '{text}'")
+    return share
 
 
 def run_suites(options: argparse.Namespace) -> int:
     """`run`."""
     from bench.commands.request import Request
     from bench.commands.run import run
-    from bench.execution.training import Options
+    from bench.execution.run import Options
 
     request = Request.of(options)
     how = Options(
@@ -180,6 +233,22 @@ def run_suites(options: argparse.Namespace) -> int:
         timeout_s=options.timeout,
         retry_failed=options.retry_failed,
         fail_fast=options.fail_fast,
+    )
+    return run(options.suites, request, how, quiet=options.quiet)
+
+
+def time_suites(options: argparse.Namespace) -> int:
+    """`time`."""
+    from bench.commands.request import Request
+    from bench.commands.run import run
+    from bench.execution.run import Options
+
+    request = Request.of(options)
+    how = Options(
+        devices=request.devices,
+        retry_failed=options.retry_failed,
+        fail_fast=options.fail_fast,
+        train=False,
     )
     return run(options.suites, request, how, quiet=options.quiet)
 
@@ -197,6 +266,20 @@ def report_folders(options: argparse.Namespace) -> int:
     from bench.commands.report import report
 
     return report(options.folders, options.formats)
+
+
+def compare_results(options: argparse.Namespace) -> int:
+    """`compare`."""
+    from bench.commands.compare import compare
+
+    return compare(
+        options.a,
+        options.b,
+        threshold=options.threshold,
+        allow_mixed=options.allow_mixed,
+        fail_on=options.fail_on,
+        json=options.json,
+    )
 
 
 def show_status(options: argparse.Namespace) -> int:

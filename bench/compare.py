@@ -34,6 +34,9 @@ POWER = 0.8
 RESAMPLING_MIN_N = 10
 """Fewest pairs for sign flip and bootstrap: below, the one has no power, the other no coverage."""
 
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Scores of two runs (`[pairs]`), paired by position."""
+
 NOT_FAILED = ("ok", "skipped", "missing")
 
 
@@ -78,11 +81,13 @@ def compare(
     single_task: Mapping[str, str],
     metrics: Mapping[str, Directed],
     family: Collection[str] | None = None,
+    rounds: pd.DataFrame | None = None,
 ) -> Comparison:
     """Compare every variant of one suite's frame with `baseline`, paired by seed.
 
     `single_task` maps a variant to the one with its single-task runs; `metrics` gives the directed
     metrics, a task's primary one first; `family` those with verdicts (default: all but baseline).
+    `rounds` are the suite's round medians (see `Results`), from which ratios have their intervals.
 
     Variants come in the frame's order. Metrics, score and difference are fractions, as in the
     frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
@@ -94,9 +99,12 @@ def compare(
     - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
     - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
       `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
-    - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (medians, with `_lo_ms`
-      and `_hi_ms`), `samples_per_s`, `peak_mib`, `time_n` of the newest timing at the first batch
-      size, `step_ratio` to the baseline's step in the same block, `params`, `flops`.
+    - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (with `_lo_ms` and
+      `_hi_ms`), `samples_per_s`, `peak_mib`, `time_n` and, of mode `pipeline`,
+      `pipeline_samples_per_s` of the newest timing at the first batch size; `step_ratio` to the
+      baseline's step in the same block, paired by round, with `_lo`, `_hi` (95 % t over rounds) and
+      `step_verdict`: "baseline", "faster", "slower", "same" or "unclear" at a threshold of 3 %, ""
+      where it was not timed; `params`, `flops`.
 
     Raises ValueError for unknown variants, several suites, or two records of one variant and seed.
     """
@@ -108,14 +116,16 @@ def compare(
     columns = _metric_columns(frame, metrics)
     primary = {task: next(m for m in metrics if m in of_task) for task, of_task in columns.items()}
     directions = _directions(columns, metrics)
-    runs = _finished(frame, variants)
+    runs = finished(frame, variants)
     pairs = {
-        name: _pairs(runs[name], runs[baseline], columns) for name in variants if name != baseline
+        name: score_pairs(runs[name], runs[baseline], columns)
+        for name in variants
+        if name != baseline
     }
     differences = {name: paired_difference(a, b) for name, (a, b) in pairs.items()}
     tests = {name: d for name, d in differences.items() if name in members and d.n >= 2}
     adjusted = dict(zip(tests, holm([d.p for d in tests.values()]), strict=True))
-    costs, failed = Costs(frame), _failed(frame)
+    costs, failed = Costs(frame, rounds), _failed(frame)
     rows = [
         {"variant": name, "n": len(runs[name]), "failed": failed.get(name, 0)}
         | _accuracy(runs[name], primary)
@@ -183,7 +193,7 @@ def _directions(
     }
 
 
-def _finished(frame: pd.DataFrame, variants: Sequence[str]) -> dict[str, pd.DataFrame]:
+def finished(frame: pd.DataFrame, variants: Sequence[str]) -> dict[str, pd.DataFrame]:
     """The finished train records of each variant, by seed."""
     train = frame[(frame["kind"] == "train") & (frame["status"] == "ok")].set_index("seed")
     found = dict(list(train.groupby("variant", sort=False, observed=True)))
@@ -196,11 +206,11 @@ def _failed(frame: pd.DataFrame) -> dict[str, int]:
     return dict(Counter(frame.loc[failed, "variant"]))
 
 
-def _cost(row: dict[str, float], run: pd.DataFrame) -> dict[str, float]:
+def _cost(row: dict[str, float | str], run: pd.DataFrame) -> dict[str, float | str]:
     """The columns of a variant's timing; its size is known from training too."""
     for name in ("params", "flops"):
         known = _values(run, name)
-        if math.isnan(row[name]) and not known.empty:
+        if math.isnan(float(row[name])) and not known.empty:
             row[name] = float(known.iloc[-1])
     return row
 
@@ -224,9 +234,7 @@ def _accuracy(run: pd.DataFrame, primary: Mapping[str, str]) -> dict[str, float]
     return row | _interval("score", _values(run, "test.score"))
 
 
-def _pairs(
-    run: pd.DataFrame, baseline: pd.DataFrame, tasks: Collection[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def score_pairs(run: pd.DataFrame, baseline: pd.DataFrame, tasks: Collection[str]) -> Pair:
     """The scores of the seeds that both have, over the tasks both have, paired by position."""
     own, other = _scored(run, tasks), _scored(baseline, tasks)
     columns = ["test.score"] if own == other else [task for task in own if task in other]
@@ -263,18 +271,19 @@ def _difference(difference: PairedDifference | None, p_holm: float | None) -> di
         "n_pairs": difference.n,
         "p": difference.p,
         "p_holm": math.nan if p_holm is None else float(p_holm),
-        "verdict": "" if p_holm is None else _verdict(difference.mean, p_holm),
+        "verdict": "" if p_holm is None else score_verdict(difference.mean, p_holm),
     }
 
 
-def _verdict(difference: float, p_holm: float) -> str:
+def score_verdict(difference: float, p_holm: float) -> str:
+    """What a difference in score and its adjusted p say."""
     if p_holm >= ALPHA:
         return "not distinguishable"
     return "better" if difference > 0 else "worse"
 
 
 def _resampling(
-    pair: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    pair: Pair | None,
 ) -> dict[str, float]:
     row = {"p_sign_flip": math.nan, "bootstrap_lo": math.nan, "bootstrap_hi": math.nan}
     if pair is None or len(pair[0]) < RESAMPLING_MIN_N:

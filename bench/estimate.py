@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cell import TimingBlock, TrainCell
-from bench.store import Record
+from bench.records import Record
 
 Config = Mapping[str, Any]
 

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import nn
 
-from mtmm.heads.base import Objective
-from mtmm.spec import Batch, DataBundle
+from bench.loading import in_order
+from bench.numerics import Around, full
+from mtmm.heads.base import Objective, Sums
+from mtmm.spec import Batch, DataBundle, Split
 
 Measures = dict[str, dict[str, float]]
 
 _BATCH = 512  # samples of a forward pass; metrics come from sums and do not depend on it
 
 
-def evaluate(model: nn.Module, objectives: Mapping[str, Objective], split: Batch) -> Measures:
-    """Every metric of every task over a split: `{task: {metric: value}}`."""
-    device = split.device
-    sums = {task: objective.sums(device) for task, objective in objectives.items()}
+def evaluate(
+    model: nn.Module,
+    objectives: Mapping[str, Objective],
+    split: Split,
+    around: Around = nullcontext,
+    load: Callable[[Split, int], Iterator[Batch]] = in_order,
+) -> Measures:
+    """Every metric of every task over a split: `{task: {metric: value}}`.
+
+    Forward passes are put into `around`; metrics are computed in 32 bits or more. `load` yields the
+    split's batches, of so many samples, on the model's device.
+    """
+    sums: dict[str, Sums] = {}
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(split), _BATCH):
-            stop = min(start + _BATCH, len(split))
-            batch = split.take(torch.arange(start, stop, device=device))
-            outputs = model(batch.inputs, batch.present).outputs
+        for batch in load(split, _BATCH):
+            sums = sums or {task: o.sums(batch.device) for task, o in objectives.items()}
+            with around():
+                outputs = model(batch.inputs, batch.present).outputs
             for task, objective in objectives.items():
+                output = full(outputs[task])
                 sums[task] = objective.update(
-                    sums[task], outputs[task], batch.targets[task], batch.labelled[task]
+                    sums[task], output, batch.targets[task], batch.labelled[task]
                 )
     model.train()
     return {task: objective.measure(sums[task]) for task, objective in objectives.items()}
 
 
-def trivial(objectives: Mapping[str, Objective], bundle: DataBundle, split: Batch) -> Measures:
+def trivial(objectives: Mapping[str, Objective], bundle: DataBundle, split: Split) -> Measures:
     """The metrics on `split` of the constant prediction fitted on the training labels."""
     measures = {}
     for task, objective in objectives.items():

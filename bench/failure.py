@@ -6,10 +6,28 @@ from typing import Literal
 
 import torch
 
+from bench.numerics import NeedsCudaError
 
-def status_of(error: Exception) -> Literal["oom", "error"]:
-    """`oom` where memory ran out, on a GPU or the CPU."""
+_LONGEST = 300  # characters of a compiler's message
+
+
+def status_of(error: Exception) -> Literal["oom", "error", "skipped"]:
+    """`oom` where memory ran out, on a GPU or the CPU; `skipped` where the device cannot do it."""
+    if isinstance(error, NeedsCudaError):
+        return "skipped"
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return "oom"
     # The CPU allocator raises a bare RuntimeError; its name in the text is all there is to go by.
     return "oom" if "DefaultCPUAllocator" in str(error) else "error"
+
+
+def reason_of(error: Exception) -> str:
+    """What a record says of it; of a compiler's pages, the first paragraph."""
+    if isinstance(error, NeedsCudaError):
+        return str(error)
+    text = f"{type(error).__name__}: {error}"
+    if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return text
+    text = " ".join(text.split("\n\n")[0].split())
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return f"numerics.compile: {text}"

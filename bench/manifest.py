@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from bench import environment
 from bench.cell import TimingBlock, TrainCell
 from bench.planning import Plan
-from bench.store import MANIFEST_VERSION, Store, write_json
+from bench.records import MANIFEST_VERSION
+from bench.store import Store, write_json
 from bench.variant import description_of
 from mtmm.heads import HEADS
 
@@ -19,8 +19,9 @@ def write_manifest(
     store: Store,
     cells: Mapping[tuple[str, int], TrainCell],
     blocks: list[TimingBlock],
+    command: str,
 ) -> None:
-    """Say which records belong to which variant of the suite."""
+    """Say which records belong to which variant of the suite; `command` asked for them."""
     arms = plan.arms()
     manifest = {
         "schema_version": MANIFEST_VERSION,
@@ -29,9 +30,10 @@ def write_manifest(
         "baseline": plan.baseline,
         "base": plan.variants[0].name,
         "single_task": plan.single_task,
-        "command": environment.command(),
+        "command": command,
         "skips": [{"variant": skip.name, "reason": skip.reason} for skip in plan.skips],
         "metrics": _metrics(plan),
+        "blocks": {b.id: [b.record_id(arm) for arm in b.arms] for b in blocks},
         "variants": [
             {
                 "name": variant.name,

@@ -11,6 +11,7 @@ import torch
 from bench.environment import device_name
 from bench.estimate import estimate
 from bench.planning import Plan, Variant
+from bench.records import FINE
 from bench.store import Store
 
 Overview = Mapping[str, Any]
@@ -91,7 +92,7 @@ def _variants(variants: list[Mapping[str, Any]], baseline: str) -> Iterator[str]
     for one in variants:
         states = [cell["status"] for cell in one["cells"]]
         done, count = sum(status is not None for status in states), one["parameters"]
-        failed = sum(status not in (None, "ok") for status in states)
+        failed = sum(status not in (None, *FINE) for status in states)
         bad = f", {failed} of them failed (--retry-failed)" if failed else ""
         size = "" if count is None else f", {count:,} parameters"
         mark = " (baseline)" if one["name"] == baseline else ""

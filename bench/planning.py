@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
 from bench.expansion import Expansion, expand, key_of
 from bench.naming import distinct, variant_names
+from bench.numerics import needs_cuda
 from bench.overrides import MAPPINGS, Choice
 from bench.smoke import shrunk
 from bench.suite import Suite, SuiteError
@@ -59,6 +62,19 @@ class Plan:
     baseline: str
     single_task: Mapping[str, str]
     skips: tuple[Skip, ...]
+
+    def check_device(self, device: torch.device) -> None:
+        """SuiteError where the base or the baseline cannot be had on `device`.
+
+        Of the other variants, those that cannot are skipped when they are run.
+        """
+        base, *_ = self.variants
+        baseline = next(v for v in self.variants if v.name == self.baseline)
+        for variant, place in ((base, ("numerics",)), (baseline, ("baseline", "numerics"))):
+            missing = needs_cuda(variant.config["numerics"], device)
+            if missing is not None:
+                problem = Problem((*place, missing[0]), missing[1])
+                raise SuiteError(self.suite.document, [self.suite.placed(problem)])
 
     def cells(self, device_type: str) -> dict[tuple[str, int], TrainCell]:
         """The train cells by variant and seed, seed by seed, so that every variant advances."""

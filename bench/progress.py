@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from bench.report.columns import one_line
+
 
 class Stage(Protocol):
     """One stage of a run: its units as they start and end, by their labels."""
@@ -76,7 +78,7 @@ class _Lines:
         self.note(f"{self._name} {self._done}/{self._total}: {label}: {told}")
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Bar:
@@ -98,10 +100,10 @@ class _Bar:
         self._bars.update(self._task, advance=1, told=self._now())
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False)
+        self._bars.console.print(one_line(text), markup=False, highlight=False)
 
     def _now(self) -> str:
-        return ", ".join(self._running)
+        return one_line(", ".join(self._running))
 
 
 def _bars(console: Console) -> Bars:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bench import environment
 from bench.cell import TimingBlock, TrainCell
-from bench.execution.timing import time_missing
-from bench.execution.training import FailFastError, Options, Training
+from bench.errors import InputError
+from bench.execution.run import FailFastError, Options, Run
+from bench.execution.shared import folder_of_run
+from bench.execution.timing import Timing
+from bench.execution.training import Training
+from bench.fingerprint import describe
 from bench.manifest import write_manifest
 from bench.planning import Plan
 from bench.progress import Progress
+from bench.records import FINE, Record
 from bench.store import Store
+from bench.timing.refusal import check_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,35 +29,76 @@ class Outcome:
     ran: int
     reused: int
     failed: tuple[tuple[str, str], ...]
-    """Label of every unit that did not end `ok`, and the reason with its record's file."""
+    """Label of every unit that has failed, and the reason with its log or its record's file."""
     stopped: str = ""
     """Why the run ended before its end, if it did."""
+    not_run: int = 0
+    """Units that the run did not come to."""
+    moved: tuple[str, ...] = ()
+    """What was set aside, where and why."""
 
 
-def run_plan(plan: Plan, store: Store, options: Options, progress: Progress) -> Outcome:
-    """Bring every unit of the plan into the store; the suite's manifest says which are its own."""
-    name = store.write_environment(environment.describe(options.device))
+def run_plan(
+    plan: Plan, store: Store, options: Options, progress: Progress, command: str = "bench.run(…)"
+) -> Outcome:
+    """Bring every unit of the plan into the store; the suite's manifest says which are its own.
+
+    `command` is how the run was asked for. Raises InputError where the store cannot be written.
+    """
     cells = plan.cells(options.device.type)
     blocks = plan.blocks(environment.device_name(options.device))
+    if blocks:
+        check_environment(options.device)
     units = _labelled_units(plan, cells, blocks)
-    if options.retry_failed:
-        _set_failed_aside(units, store)
-    write_manifest(plan, store, cells, blocks)
-    missing = list({c.id: c for c in cells.values() if not store.has(c.id)}.values())
     labels = {cell.id: f"{name} seed {seed}" for (name, seed), cell in cells.items()}
-    timed, stopped = 0, ""
-    with progress.stage("train", len(missing)) as stage:
-        training = Training(store, options, labels, stage, name)
+    made, unwritten, stopped = set[str](), dict[str, str](), ""
+    with ExitStack() as stack:
         try:
-            training.run(missing)
+            described = store.write_environment(describe(options.device))
+            write_manifest(plan, store, cells, blocks, command)
+            data = stack.enter_context(folder_of_run(store.shared))
+        except OSError as error:
+            raise InputError(f"{store.root}: nothing can be written there: {error}") from None
+        again = _failed_before(units.values(), store) if options.retry_failed else {}
+        run = Run(store, options, described, data, again, made, unwritten)
+        wanted = _distinct(cells) if options.train else []
+        missing = [cell for cell in wanted if cell.id in again or not store.has(cell.id)]
+        try:
+            with progress.stage("train", len(missing)) as stage:
+                Training(run, labels, stage).train(missing)
+            timing = Timing(run, progress, _untrained(plan, cells, store) if blocks else {})
+            for block in blocks:
+                timing.time(block)
         except FailFastError as error:
             stopped = f"ended by the first failure (--fail-fast): {error}"
-    if not stopped:
-        for block in blocks:
-            timed += time_missing(block, store, options.device, progress, name)
-    ran = training.trained + timed
-    failed = _failed(units, store, training.unwritten, stopped != "")
-    return Outcome(ran, len(set(units.values())) - ran, failed, stopped)
+    return _outcome(units, store, made, unwritten, stopped, whole=options.train and not stopped)
+
+
+def _outcome(
+    units: Mapping[str, str],
+    store: Store,
+    made: Set[str],
+    unwritten: Mapping[str, str],
+    stopped: str,
+    *,
+    whole: bool,
+) -> Outcome:
+    """`whole`: every unit was to be run, so that one without a record is lost."""
+    others = set(units.values()) - made
+    reused = sum(store.has(identity) for identity in others)
+    moved, store.moved = tuple(store.moved), []
+    return Outcome(
+        ran=len(made),
+        reused=reused,
+        failed=_failed(units, store, unwritten, cut_short=not whole),
+        stopped=stopped,
+        not_run=len(others) - reused,
+        moved=moved,
+    )
+
+
+def _distinct(cells: Mapping[tuple[str, int], TrainCell]) -> list[TrainCell]:
+    return list({cell.id: cell for cell in cells.values()}.values())
 
 
 def _labelled_units(
@@ -66,15 +114,35 @@ def _labelled_units(
     return units
 
 
-def _set_failed_aside(units: Mapping[str, str], store: Store) -> None:
-    for identity in dict.fromkeys(units.values()):
-        record = store.read(identity)
-        if record is not None and record["status"] != "ok":
-            store.set_aside(identity, f"{record['status']}, to be tried again")
+def _failed_before(identities: Iterable[str], store: Store) -> dict[str, int]:
+    """The records that have failed before, and when; not those of a suite that was just run."""
+    failed = {}
+    for identity in identities:
+        stamp, record = store.stamp(identity), store.read(identity)
+        old = stamp < store.opened
+        if old and record is not None and record["status"] not in FINE:
+            failed[identity] = stamp
+    return failed
+
+
+def _untrained(
+    plan: Plan, cells: Mapping[tuple[str, int], TrainCell], store: Store
+) -> dict[str, str]:
+    """Arms of which no cell could be trained, and why."""
+    arms, records = plan.arms(), dict[str, list[Record | None]]()
+    for (name, _), cell in cells.items():
+        if name in arms:
+            records.setdefault(arms[name].id, []).append(store.read(cell.id))
+    reasons = {}
+    for arm, found in records.items():
+        failed = [one for one in found if one is not None and one["status"] != "ok"]
+        if len(failed) == len(found):
+            reasons[arm] = f"not trained: {failed[0]['status']}: {failed[0]['reason']}"
+    return reasons
 
 
 def _failed(
-    units: Mapping[str, str], store: Store, unwritten: Mapping[str, str], cut_short: bool
+    units: Mapping[str, str], store: Store, unwritten: Mapping[str, str], *, cut_short: bool
 ) -> tuple[tuple[str, str], ...]:
     """Units without a record count only where the run was not cut short."""
     failed = []
@@ -83,7 +151,9 @@ def _failed(
         if record is None:
             if not cut_short:
                 failed.append((label, unwritten.get(identity, "error: its record is gone")))
-        elif record["status"] != "ok":
+        elif identity in unwritten:
+            failed.append((label, unwritten[identity]))
+        elif record["status"] not in FINE:
             place = store.root / record["log"] if "log" in record else store.path(identity)
             failed.append((label, f"{record['status']}: {record['reason']} ({place})"))
     return tuple(failed)

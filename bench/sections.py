@@ -18,7 +18,16 @@ from mtmm.settings import Path, Problem, Range, check, found, listed, nearest
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 """What a suite may be called."""
 
-_RESERVED = ("cells", "environments", "reference")
+_RESERVED = (
+    "cells",
+    "checkpoints",
+    "environments",
+    "locks",
+    "logs",
+    "reference",
+    "set-aside",
+    "shared",
+)
 _MAX_SEEDS = 1000
 
 

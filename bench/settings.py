@@ -28,6 +28,7 @@ def train(
     lr_scale: dict[PartName, Rate] | None = None,
     checkpoint: NotNegative | None = None,
     threads: Annotated[int, Range(low=1, high=1024)] = 1,
+    loader_workers: Annotated[int, Range(low=0, high=1024)] | None = None,
 ) -> None:
     """How a variant is trained, besides `optimizer` and `schedule`.
 
@@ -39,23 +40,40 @@ def train(
     `freeze` names parts whose parameters and statistics stand still, `lr_scale` factors on the rate
     of parts. `checkpoint` is the number of minutes between two files from which an interrupted
     training goes on; it changes no number. `threads` are CPU threads.
+    `loader_workers` is the number of processes that load batches from data which need not fit on
+    the device, or into memory; without it the data lies on the device. It changes no number either.
     """
 
 
-def numerics(*, memory_format: Literal["channels_last", "contiguous"] = "channels_last") -> None:
-    """How tensors are laid out. `memory_format` is that of image inputs and convolutions."""
+def numerics(
+    *,
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
+    compile: Literal["off", "default", "max-autotune", "reduce-overhead", "cudagraphs"] = "off",
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last",
+) -> None:
+    """The numbers a model computes in, how its code is compiled and its tensors are laid out.
+
+    Parameters, losses and metrics are fp32 whatever `precision` is. `fp32` multiplies in full,
+    `tf32` matrices and convolutions with 10 bits of mantissa; `bf16` and `fp16` run forward passes
+    under autocast, `fp16` with scaled gradients. `compile` is a mode of `torch.compile`, or
+    `cudagraphs` for CUDA graphs without generated code. `tf32`, `fp16`, `reduce-overhead` and
+    `cudagraphs` need a CUDA device. `memory_format` is that of image inputs and convolutions.
+    """
 
 
 def timing(
     *,
     batch_sizes: list[BatchSize] | None = None,
-    modes: list[Literal["train", "inference"]] | None = None,
+    modes: list[Literal["train", "inference", "forward", "pipeline"]] | None = None,
     budget_s: AboveZero = 60.0,
 ) -> None:
     """What is timed: every batch size in every mode.
 
-    Without `batch_sizes` it is the base's training batch size, without `modes` both. `budget_s`
-    is the time in seconds that one batch size in one mode may take.
+    Without `batch_sizes` it is the base's training batch size, without `modes` train and inference.
+    `train` is a whole step; `inference` a forward pass in evaluation mode without gradients;
+    `forward` one in training mode, which keeps what a backward pass needs; all on one batch that
+    lies on the device. `pipeline` gets a new batch for every step as training does, then does the
+    step. `budget_s` is the time in seconds that one batch size in one mode may take.
     """
 
 

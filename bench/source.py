@@ -14,6 +14,8 @@ from mtmm.source import combine, file_hash, tree_hash
 TRAINING_CORE = (
     "bench.checkpoint",
     "bench.evaluation",
+    "bench.loading",
+    "bench.numerics",
     "bench.optimization",
     "bench.selection",
     "bench.step",
@@ -34,12 +36,19 @@ TRAINING_CORE = (
 
 TIMING_CORE = (
     "bench.failure",
+    "bench.rounds",
     "bench.statistics",
     "bench.timing.block",
     "bench.timing.clock",
     "bench.timing.flops",
     "bench.timing.memory",
+    "bench.timing.parts",
+    "bench.timing.pipeline",
+    "bench.timing.reference",
     "bench.timing.sampler",
+    "bench.timing.samples",
+    "bench.timing.sensors",
+    "bench.timing.summary",
     "bench.timing.workload",
 )
 """The modules a timing block runs through, besides the training core."""

@@ -1,7 +1,7 @@
 """Intervals, tests and power for the two kinds of samples a benchmark makes.
 
 Scores are few and paired by seed: Student t, Holm over the family, sign flips and a bootstrap
-beside it. Timing samples are many and skewed: medians, order statistics, ratios.
+beside it. Timing samples are many and skewed: medians and their ratios.
 """
 
 from __future__ import annotations
@@ -189,28 +189,6 @@ def _detectable_at_sd_1(n: int, alpha: float, power: float) -> float:
     while shortfall(upper) > 0:
         upper *= 2
     return float(optimize.brentq(shortfall, 0.0, upper)) / math.sqrt(n)
-
-
-def median_interval(x: ArrayLike, level: float = 0.95) -> Interval:
-    """Median of `x` (`[n]`) with a distribution-free interval between two order statistics.
-
-    The bounds are the k-th smallest and the k-th largest value, for the largest k whose coverage
-    1 − 2 · P(Binomial(n, 1/2) < k) is at least `level`, whatever the (continuous) distribution.
-    The real coverage therefore exceeds `level`, for small n by steps: at 95 % n = 6 gives the
-    range (96.9 %), n = 10 the 2nd and 9th value (97.9 %), n = 100 the 40th and 61st (96.5 %). Where
-    even the range covers too little, 1 − 2^(1 − n) < `level` (n < 6 at 95 %), the bounds are NaN.
-    """
-    values = np.sort(_sample("x", x))
-    _check_fraction("level", level)
-    n = values.size
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    median = float(np.median(values))
-    below = stats.binom.cdf(np.arange(n // 2), n, 0.5)
-    k = int(np.searchsorted(below, (1 - level) / 2, side="right"))
-    if k == 0:
-        return Interval(median, math.nan, math.nan)
-    return Interval(median, float(values[k - 1]), float(values[n - k]))
 
 
 def ratio_of_medians(a: ArrayLike, b: ArrayLike, level: float = 0.95, *, seed: int = 0) -> Interval:

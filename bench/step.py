@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from bench.numerics import Around, full
 from mtmm.heads.base import Objective
 from mtmm.spec import Batch
 from mtmm.weighting.base import Weighting
@@ -27,7 +29,9 @@ class TrainStep:
 
     `mark` is called five times a step: at its start and after each of `PHASES`. Losses and weights
     belong to the forward phase, the gradients of learned weights and `clip`, which limits those of
-    the model in place, to the optimizer phase. Nothing in a step waits for the device.
+    the model in place, to the optimizer phase. The forward pass and its losses are put into
+    `around`; gradients are scaled by `scaler`, and are not when the weighting or `clip` see them.
+    Nothing in a step waits for the device, unless the scaler has to know whether a step is taken.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class TrainStep:
         state: dict[str, Tensor],
         optimizer: torch.optim.Optimizer,
         clip: Callable[[], None] = unclipped,
+        around: Around = nullcontext,
+        scaler: torch.amp.GradScaler | None = None,
     ) -> None:
         self.model = model
         self.objectives = objectives
@@ -45,33 +51,42 @@ class TrainStep:
         self.state: Mapping[str, Tensor] = state
         self.optimizer = optimizer
         self.clip = clip
+        self.around = around
+        self.scaler = torch.amp.GradScaler("cpu", enabled=False) if scaler is None else scaler
 
     def __call__(self, batch: Batch, mark: Callable[[], None] = unmarked) -> Tensor:
         """Step on `batch`; the losses `[T]` before the step, detached."""
         mark()
         self.optimizer.zero_grad(set_to_none=True)
         mark()
-        losses = task_losses(self.model, self.objectives, batch)
+        losses = task_losses(self.model, self.objectives, batch, self.around)
         detached = losses.detach()
         weights, self.state = self.weighting.step(self.state, detached)
         total = torch.dot(weights.detach(), losses)
         mark()
-        total.backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         mark()
+        self.scaler.unscale_(self.optimizer)
         for name, gradient in self.weighting.parameter_gradients(self.state, detached).items():
             self.state[name].grad = gradient
         self.clip()
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         mark()
         return detached
 
 
-def task_losses(model: nn.Module, objectives: Mapping[str, Objective], batch: Batch) -> Tensor:
-    """The losses `[T]` of a batch, in the order of `objectives`."""
-    outputs = model(batch.inputs, batch.present).outputs
-    return torch.stack(
-        [
-            objective.loss(outputs[task], batch.targets[task], batch.labelled[task])
+def task_losses(
+    model: nn.Module,
+    objectives: Mapping[str, Objective],
+    batch: Batch,
+    around: Around = nullcontext,
+) -> Tensor:
+    """The losses `[T]` of a batch, in the order of `objectives`; `around` as in `TrainStep`."""
+    with around():
+        outputs = model(batch.inputs, batch.present).outputs
+        losses = [
+            objective.loss(full(outputs[task]), batch.targets[task], batch.labelled[task])
             for task, objective in objectives.items()
         ]
-    )
+    return torch.stack([full(loss) for loss in losses])

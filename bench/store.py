@@ -6,32 +6,20 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.records import (
+    SCHEMA_VERSION,
+    Record,
+    UnusableError,
+    as_record,
+)
+
 if TYPE_CHECKING:
     from bench.cell import TimingBlock
-
-Record = dict[str, Any]
-
-SCHEMA_VERSION = 2
-"""Of records; part of every identity."""
-
-MANIFEST_VERSION = 2
-
-
-def _from_1(record: Record) -> Record:
-    """Version 1 had no score for each task."""
-    return {"task_scores": {"val": {}, "test": {}}, **record}
-
-
-_READERS: Mapping[int, Callable[[Record], Record]] = {1: _from_1}
-"""What brings a record of an older version one version further."""
-
-
-class UnusableError(ValueError):
-    """A file in the place of a record that is none: the text says why."""
 
 
 class Store:
@@ -39,13 +27,15 @@ class Store:
 
     `cells/` holds the records of all suites, named by identity; `environments/` what machine and
     software they were made with; `<suite>/manifest.json` which of them are whose; `set-aside/`
-    what stood in the place of a record and was none, and failed records that were tried again.
+    what stood in the place of a record and was none, and failed records that were tried again;
+    `logs/`, `checkpoints/`, `locks/` and `shared/` serve runs.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self.opened = time.time_ns()
         self.moved: list[str] = []
-        """What was set aside, where and why: for the user to know."""
+        """What was set aside, where and why, until it is told."""
 
     def path(self, identity: str) -> Path:
         """The file of a record; deleting it means that the unit is run again."""
@@ -64,40 +54,49 @@ class Store:
         """The folder of the units that are worked on."""
         return self.root / "locks"
 
+    @property
+    def shared(self) -> Path:
+        """The folder of what processes of one run hand to each other."""
+        return self.root / "shared"
+
+    def look(self, identity: str) -> Record:
+        """The record of that identity.
+
+        Raises FileNotFoundError where there is none, UnusableError where there is one that is not
+        to be read as one.
+        """
+        path = self.path(identity)
+        try:
+            value: Any = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise UnusableError(f"it cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise UnusableError(f"it is cut off or no JSON: {error}") from None
+        return as_record(value, identity)
+
     def read(self, identity: str) -> Record | None:
         """The record of that identity, or None where there is none that can be used."""
         try:
-            return self._read(identity)
-        except (OSError, UnusableError):
+            return self.look(identity)
+        except (FileNotFoundError, UnusableError):
             return None
-
-    def _read(self, identity: str) -> Record:
-        try:
-            record: Any = json.loads(self.path(identity).read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise UnusableError(f"it is cut off or no JSON: {error}") from None
-        if not isinstance(record, dict) or record.get("id") != identity:
-            raise UnusableError("it is not the record of that name")
-        version = record.get("schema_version")
-        if not isinstance(version, int) or version > SCHEMA_VERSION or version < 1:
-            raise UnusableError(f"its version is {version!r}, this program reads {SCHEMA_VERSION}")
-        while version < SCHEMA_VERSION:
-            record = _READERS[version](record)
-            version += 1
-        usable: Record = record
-        return usable
 
     def has(self, identity: str) -> bool:
         """Whether there is a record of that identity that can be used."""
         return self.path(identity).exists() and self.read(identity) is not None
 
     def has_block(self, block: TimingBlock) -> bool:
-        """Whether every record of a timing block is there.
+        """Whether every record of a timing block is there."""
+        return all(self.has(block.record_id(arm)) for arm in block.arms)
 
-        Records without samples are those of a process that died; their block is tried again.
-        """
-        records = (self.read(block.record_id(arm)) for arm in block.arms)
-        return all(record is not None and "samples" in record for record in records)
+    def stamp(self, identity: str) -> int:
+        """When the file of a record was written, in nanoseconds; 0 where there is none."""
+        try:
+            return self.path(identity).stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def records(self) -> Iterator[Record]:
         """Every record that can be used."""
@@ -112,7 +111,7 @@ class Store:
         What stands in its place and is no record is set aside. Raises OSError where that fails.
         """
         try:
-            self._read(identity)
+            self.look(identity)
         except FileNotFoundError:
             pass
         except UnusableError as error:

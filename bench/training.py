@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from bench.checkpoint import Checkpoint, TrainingState
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
+from bench.loading import Feed, epoch_shape, feed_of
+from bench.numerics import around_forward, compile_counts, prepare, restored, scaler_of
 from bench.optimization import build_optimizer, build_schedule, clipping, freeze
 from bench.selection import Progress, Selection, select
 from bench.step import TrainStep, unclipped
@@ -26,16 +28,10 @@ from mtmm.registry import settings_in
 from mtmm.seeding import derive, generator
 from mtmm.settings import listed
 from mtmm.sharing.base import Island
-from mtmm.spec import Batch, DataBundle
+from mtmm.spec import Batch, DataBundle, Split
 from mtmm.weighting import WEIGHTINGS
 
 Config = Mapping[str, Any]
-
-MEMORY_FORMATS = {
-    # A quarter off a convolutional network's step on a CPU, more with tensor cores.
-    "channels_last": torch.channels_last,
-    "contiguous": torch.contiguous_format,
-}
 
 
 class DivergedError(ArithmeticError):
@@ -52,13 +48,14 @@ def train(
 ) -> dict[str, Any]:
     """Train one cell and return its part of the record: scores, metrics, curve, cost.
 
-    `config` is a resolved variant, `bundle` its data on `device`. On a CPU the result is a
+    `config` is a resolved variant, `bundle` its data: on `device`, or anywhere where
+    `train.loader_workers` is set. On a CPU the result is a
     function of these and the seed, bit for bit, whether or not it goes on from the file
     `checkpoint`, which is kept where `train.checkpoint` asks for that. Raises DivergedError when
-    a loss stops being finite.
+    a loss stops being finite, NeedsCudaError where its numerics cannot be had on `device`.
     """
     minutes = config["train"]["checkpoint"]
-    with threads(config["train"]["threads"]), torch.random.fork_rng(devices=[]):
+    with threads(config["train"]["threads"]), restored(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "dropout"))
         if checkpoint is None or minutes is None:
             return _train(config, bundle, seed, device, None)
@@ -71,15 +68,17 @@ def train(
 def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.device) -> TrainStep:
     """The model of a variant on `device`, ready to be stepped; `bundle` is its data.
 
-    Raises ValueError where `class_weights`, `freeze` or `lr_scale` fit neither model nor tasks.
+    Flags of PyTorch are set for its numerics; `bench.numerics.restored` sets them back. Raises
+    ValueError where `class_weights`, `freeze` or `lr_scale` fit neither model nor tasks,
+    NeedsCudaError where its numerics cannot be had on `device`.
     """
     settings = config["train"]
     model = build_model(config["model"], bundle, seed=seed)
-    model = model.to(device).to(memory_format=MEMORY_FORMATS[config["numerics"]["memory_format"]])
+    model = prepare(config["numerics"], model, device)
     freeze(model, settings["freeze"] or ())
     judged = objectives(bundle.tasks)
     if settings["class_weights"] is not None:
-        judged = weighted(judged, settings["class_weights"], bundle.train)
+        judged = weighted(judged, settings["class_weights"], bundle.train, device)
     weighting = WEIGHTINGS[config["weighting"]["name"]](**settings_in(config["weighting"]))
     state = weighting.init(len(judged), device=device, dtype=torch.float32)
     for name in weighting.learned:
@@ -93,7 +92,9 @@ def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.d
     if settings["clip_norm"] is not None:
         groups = [island.parameters for island in islands(model, tuple(judged))]
         clip = clipping(groups, settings["clip_norm"])
-    return TrainStep(model, judged, weighting, state, optimizer, clip)
+    around = around_forward(config["numerics"], device)
+    scaler = scaler_of(config["numerics"], device)
+    return TrainStep(model, judged, weighting, state, optimizer, clip, around, scaler)
 
 
 def islands(model: nn.Module, tasks: tuple[str, ...]) -> list[Island]:
@@ -113,43 +114,22 @@ def islands(model: nn.Module, tasks: tuple[str, ...]) -> list[Island]:
 
 
 def train_epoch(
-    step: TrainStep,
-    split: Batch,
-    batch_size: int,
-    order: torch.Generator,
-    schedule: LambdaLR,
-    most: int | None = None,
+    step: TrainStep, epoch: Iterable[Batch], schedule: LambdaLR, most: int | None = None
 ) -> Tensor:
-    """Step through one epoch, or its first `most` steps; the mean losses `[T]`.
+    """Step through one epoch's batches, or the first `most` of them; the mean losses `[T]`.
 
     Nothing in it waits for the device.
     """
-    total, steps = torch.zeros((), device=split.device), 0
-    for batch in islice(batches(split, batch_size, order), most):
+    # A scalar may lie on the host; the sum is where the losses are.
+    total, steps = torch.zeros(()), 0
+    for batch in islice(epoch, most):
         total = total + step(batch)
         schedule.step()
         steps += 1
     return total / steps
 
 
-def batches(split: Batch, batch_size: int, order: torch.Generator) -> Iterator[Batch]:
-    """One epoch of shuffled batches of exactly `batch_size` samples, or of all if there are fewer.
-
-    What does not fill a batch is left out of this epoch; the next one shuffles anew.
-    """
-    shuffled = torch.randperm(len(split), generator=order).to(split.device)
-    steps, size = epoch_shape(split, batch_size)
-    for start in range(0, steps * size, size):
-        yield split.take(shuffled[start : start + size])
-
-
-def epoch_shape(split: Batch, batch_size: int) -> tuple[int, int]:
-    """Steps of an epoch, and the samples of each step."""
-    size = min(batch_size, len(split))
-    return len(split) // size, size
-
-
-def evaluated(bundle: DataBundle) -> dict[str, Batch]:
+def evaluated(bundle: DataBundle) -> dict[str, Split]:
     """The splits that are scored, by name."""
     return {"val": bundle.val, "test": bundle.test}
 
@@ -172,6 +152,7 @@ def _train(
     device: torch.device,
     checkpoint: Checkpoint | None,
 ) -> dict[str, Any]:
+    compiled = compile_counts()
     step = build_step(config, bundle, seed=seed, device=device)
     constants = {
         name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
@@ -180,21 +161,30 @@ def _train(
     groups = islands(step.model, tuple(step.objectives))
     progress = Progress(selections=[Selection(island.tasks) for island in groups])
     order = generator(seed, "order")
-    _fit(step, bundle, config["train"], order, constants["val"], progress, checkpoint)
-    _, size = epoch_shape(bundle.train, config["train"]["batch_size"])
+    feed = feed_of(config["train"], bundle.train, device, order)
+    _fit(step, bundle, feed, config["train"], order, constants["val"], progress, checkpoint)
+    _, size = epoch_shape(len(bundle.train), config["train"]["batch_size"])
     return {
-        **_report(step, bundle, progress, constants),
+        **_report(step, bundle, feed, progress, constants),
         "curve": progress.curve,
         "seconds": progress.seconds,
         "steps": progress.steps,
         "samples": progress.steps * size,
         "params": sum(parameter.numel() for parameter in step.model.parameters()),
+        **_compiled_since(compiled, config["numerics"]["compile"]),
     }
+
+
+def _compiled_since(before: Mapping[str, int], mode: str) -> dict[str, Any]:
+    if mode == "off":
+        return {}
+    return {"compiled": {name: n - before[name] for name, n in compile_counts().items()}}
 
 
 def _fit(
     step: TrainStep,
     bundle: DataBundle,
+    feed: Feed,
     settings: Config,
     order: torch.Generator,
     constant: Measures,
@@ -202,7 +192,7 @@ def _fit(
     checkpoint: Checkpoint | None,
 ) -> None:
     """Train until epochs, `max_steps` or `patience` are at their end."""
-    steps_per_epoch, _ = epoch_shape(bundle.train, settings["batch_size"])
+    steps_per_epoch, _ = epoch_shape(len(bundle.train), settings["batch_size"])
     limit = settings["epochs"] * steps_per_epoch
     if settings["max_steps"] is not None:
         limit = min(limit, settings["max_steps"])
@@ -219,9 +209,10 @@ def _fit(
     started = time.perf_counter() - progress.seconds
     while progress.steps < limit and progress.open_tasks:
         most = min(steps_per_epoch, limit - progress.steps)
-        losses = train_epoch(step, bundle.train, settings["batch_size"], order, schedule, most)
+        losses = train_epoch(step, feed.epoch(), schedule, most)
         progress.steps += most
-        scores = _note_epoch(step, bundle.val, losses, constant, progress)
+        measures = evaluate(step.model, step.objectives, bundle.val, step.around, feed.in_order)
+        scores = _note_epoch(step, measures, losses, constant, progress)
         select(progress, step.model, len(progress.curve), scores, settings["patience"])
         progress.seconds = time.perf_counter() - started
         if checkpoint is not None:
@@ -229,13 +220,12 @@ def _fit(
 
 
 def _note_epoch(
-    step: TrainStep, val: Batch, losses: Tensor, constant: Measures, progress: Progress
+    step: TrainStep, measures: Measures, losses: Tensor, constant: Measures, progress: Progress
 ) -> dict[str, float]:
-    """Add the epoch that ended to the curve; the scores of its tasks on val."""
+    """Add the epoch that ended, with its measures on val, to the curve; its tasks' scores there."""
     epoch = len(progress.curve) + 1
     mean = dict(zip(step.objectives, losses.tolist(), strict=True))
     _check_finite(mean, progress.open_tasks, f"in epoch {epoch}")
-    measures = evaluate(step.model, step.objectives, val)
     # The last step of an epoch shows only here what it did.
     after = {task: measured["loss"] for task, measured in measures.items()}
     _check_finite(after, progress.open_tasks, f"after epoch {epoch}")
@@ -263,6 +253,7 @@ def _check_scores(judged: Mapping[str, Objective], constants: Mapping[str, Measu
 def _report(
     step: TrainStep,
     bundle: DataBundle,
+    feed: Feed,
     progress: Progress,
     constants: Mapping[str, Measures],
 ) -> dict[str, Any]:
@@ -271,7 +262,7 @@ def _report(
     epochs: dict[str, int] = {}
     for epoch, weights in progress.weights.items():
         step.model.load_state_dict(weights)
-        test = evaluate(step.model, step.objectives, bundle.test)
+        test = evaluate(step.model, step.objectives, bundle.test, step.around, feed.in_order)
         val: Measures = progress.curve[epoch - 1]["val"]
         for selection in progress.selections:
             if selection.epoch == epoch:

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from mtmm.heads import HEADS
 from mtmm.settings import found, listed
-from mtmm.spec import Batch, DataBundle, Description, Modality, Task
+from mtmm.spec import Batch, DataBundle, Description, Modality, Split, Task
+
+_OF_SPLITS = ("targets", "labelled", "__len__", "take", "select")
+_FEW = 32  # samples of a split that reads them one by one are looked at
 
 
 def no_description(described: object) -> str | None:
@@ -55,14 +58,39 @@ def _of_bundle(bundle: object, description: Description) -> Iterator[str]:
         if built != said:
             yield f"its `{key}` must be what `describe` says, {said}; found {built}"
     for split in ("train", "val", "test"):
-        batch = getattr(bundle, split)
-        if not isinstance(batch, Batch):
-            yield f"`{split}` must be a Batch; found {_told(batch)}"
+        samples = getattr(bundle, split)
+        if isinstance(samples, Batch):
+            yield from (f"{split}: {wrong}" for wrong in _of_batch(samples, description))
+        elif all(hasattr(samples, name) for name in _OF_SPLITS):
+            yield from (f"{split}: {wrong}" for wrong in _of_split(samples, description))
+        else:
+            has = listed(name for name in _OF_SPLITS if hasattr(samples, name))
+            text = f"must be a Batch or have {listed(_OF_SPLITS)} of a Split"
+            yield f"`{split}` {text}; found {_told(samples)} (it has: {has})"
             return
-        yield from (f"{split}: {wrong}" for wrong in _of_split(batch, description))
 
 
-def _of_split(batch: Batch, description: Description) -> Iterator[str]:
+def _of_split(split: Split, description: Description) -> Iterator[str]:
+    """All labels, which lie in memory, and the first samples."""
+    yield from _missing("targets", split.targets, description.tasks)
+    yield from _missing("labelled", split.labelled, description.tasks)
+    size = len(split)
+    if size == 0:
+        yield "has no sample"
+    yield from _of_labels(split, description.tasks, size)
+    few: object = split.take(torch.arange(min(size, _FEW)))
+    if not isinstance(few, Batch):
+        yield f"its `take` must return a Batch; found {_told(few)}"
+        return
+    yield from _of_batch(few, description)
+    for task in description.tasks:
+        for key in ("targets", "labelled"):
+            if not getattr(few, key)[task.name].equal(getattr(split, key)[task.name][:_FEW]):
+                text = f"`{key}` of '{task.name}' must be those of the split"
+                yield f"what its `take` returns: {text}; found others"
+
+
+def _of_batch(batch: Batch, description: Description) -> Iterator[str]:
     modalities, tasks = description.modalities, description.tasks
     yield from _missing("inputs", batch.inputs, modalities)
     yield from _missing("present", batch.present, modalities)
@@ -78,8 +106,12 @@ def _of_split(batch: Batch, description: Description) -> Iterator[str]:
             yield f"inputs of '{modality.name}' must be {list(wanted)}; found {list(x.shape)}"
         yield from _of_flags(f"present of '{modality.name}'", batch.present[modality.name], size)
         yield from _of_tokens(modality, x, batch.present[modality.name])
+    yield from _of_labels(batch, tasks, size)
+
+
+def _of_labels(split: Split, tasks: Iterable[Task], size: int) -> Iterator[str]:
     for task in tasks:
-        target, labelled = batch.targets[task.name], batch.labelled[task.name]
+        target, labelled = split.targets[task.name], split.labelled[task.name]
         if target.shape[:1] != (size,):
             yield f"targets of '{task.name}' must be [{size}, ...]; found {list(target.shape)}"
         yield from _of_flags(f"labelled of '{task.name}'", labelled, size)

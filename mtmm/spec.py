@@ -5,9 +5,9 @@ Shape letters: B samples in a batch, S tokens, D features, K classes, C/H/W chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +73,7 @@ class Batch:
         return next(iter(self.inputs.values())).device
 
     def take(self, index: Tensor) -> Batch:
-        """The samples at `index` (int64 `[b]`, on the batch's device)."""
+        """The samples at `index`; see `Split.take`."""
         return Batch(
             inputs={name: value.index_select(0, index) for name, value in self.inputs.items()},
             targets={name: value.index_select(0, index) for name, value in self.targets.items()},
@@ -82,7 +82,7 @@ class Batch:
         )
 
     def select(self, modalities: Iterable[str], tasks: Iterable[str]) -> Batch:
-        """The same samples with these modalities and tasks only, in the order given."""
+        """The same samples with these modalities and tasks only; see `Split.select`."""
         modalities, tasks = list(modalities), list(tasks)
         return Batch(
             inputs={name: self.inputs[name] for name in modalities},
@@ -91,14 +91,59 @@ class Batch:
             labelled={name: self.labelled[name] for name in tasks},
         )
 
-    def to(self, device: torch.device) -> Batch:
-        """The same samples on `device`."""
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Batch:
+        """The same samples on `device`; `non_blocking` as in `torch.Tensor.to`."""
+        return self._each(lambda value: value.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Batch:
+        """The same samples in page-locked memory, from where a device can copy them by itself."""
+        return self._each(lambda value: value.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(
-            inputs={name: value.to(device) for name, value in self.inputs.items()},
-            targets={name: value.to(device) for name, value in self.targets.items()},
-            present={name: value.to(device) for name, value in self.present.items()},
-            labelled={name: value.to(device) for name, value in self.labelled.items()},
+            inputs={name: change(value) for name, value in self.inputs.items()},
+            targets={name: change(value) for name, value in self.targets.items()},
+            present={name: change(value) for name, value in self.present.items()},
+            labelled={name: change(value) for name, value in self.labelled.items()},
         )
+
+
+class Split(Protocol):
+    """The samples of a split. A `Batch` is one, all of whose samples lie in memory.
+
+    Of data that does not fit, only the labels have to lie in memory: what is constant over a split
+    is fitted on them. `targets` and `labelled` are those of all samples, as in a `Batch`.
+    """
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        """The targets of every task."""
+        ...
+
+    @property
+    def labelled(self) -> Mapping[str, Tensor]:
+        """Which targets exist."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        ...
+
+    def take(self, index: Tensor) -> Batch:
+        """The samples at `index` (int64 `[b]`, on the device of the labels)."""
+        ...
+
+    def select(self, modalities: Iterable[str], tasks: Iterable[str]) -> Split:
+        """The same samples with these modalities and tasks only, in the order given."""
+        ...
+
+
+def in_memory(split: Split) -> Batch:
+    """The split as a batch; ValueError where its samples do not all lie in memory."""
+    if isinstance(split, Batch):
+        return split
+    text = f"a {type(split).__name__} reads its samples when they are taken"
+    raise ValueError(f"the split must be a Batch, which lies in memory as a whole; {text}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +178,9 @@ class Description:
 class DataBundle(Description):
     """A built data set: its description and three splits. Choose on `val`, report on `test`."""
 
-    train: Batch
-    val: Batch
-    test: Batch
+    train: Split
+    val: Split
+    test: Split
 
     def select(self, modalities: Iterable[str], tasks: Iterable[str]) -> DataBundle:
         """The same samples with these modalities and tasks only, in the order given."""
@@ -150,10 +195,9 @@ class DataBundle(Description):
         )
 
     def to(self, device: torch.device) -> DataBundle:
-        """The same samples on `device`."""
-        return replace(
-            self, train=self.train.to(device), val=self.val.to(device), test=self.test.to(device)
-        )
+        """The same samples on `device`; ValueError where they do not all lie in memory."""
+        train, val, test = (in_memory(split) for split in (self.train, self.val, self.test))
+        return replace(self, train=train.to(device), val=val.to(device), test=test.to(device))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

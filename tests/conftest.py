@@ -61,7 +61,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results folder of the small suite, run to the end with timing."""
     from rich.console import Console
 
-    from bench.execution.training import Options
+    from bench.execution.run import Options
     from bench.progress import Progress
     from bench.report.write import write_report
     from bench.running import run_plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from torch import nn
 from bench.api import plan
 from bench.cli import main, parser
 from bench.document import parse
+from bench.report import VERDICTS
 from bench.report.frame import load_frame
 from mtmm.fusion.base import Fusion, linear
 
@@ -76,6 +78,28 @@ def test_the_readme_table_is_that_of_the_reference_report() -> None:
     assert shown in REFERENCE.read_text(encoding="utf-8")
 
 
+def test_the_guide_to_comparing_runs(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line) for block in blocks(text, "") for line in block.splitlines()]
+    for run in ("before", "after"):
+        shutil.copytree(finished.parent, tmp_path / run)
+        (tmp_path / run / "small").rename(tmp_path / run / "default")
+    monkeypatch.chdir(tmp_path)
+    for name, command, *options in commands:
+        assert name == "mtmm-bench"
+        parser().parse_args([command, *options])
+        if command == "compare":
+            assert main([command, *options]) == 0
+    (code,) = blocks(text, "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert len(names["found"].times) == 4
+    for word in {*VERDICTS, "same", "not distinguishable"}:
+        assert f"`{word}`" in text
+
+
 def test_the_links_in_the_docs_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("suites/*.md")]
     for page in [*pages, ROOT / "results" / "README.md"]:
@@ -91,6 +115,9 @@ def test_every_column_of_a_frame_is_explained(finished: Path) -> None:
         (r"^(val|test)\.\w+\.(\w+)$", r"….\2"),
         (r"^time\.[a-z_]+?_(lo_ms|hi_ms|min_ms|iqr_share)$", r"_\1"),
         (r"^time\.[a-z_]+?_outliers_(mild|severe)$", "_outliers_*"),
+        (r"^peak_mib\..*", "peak_mib.<phase>"),
+        (r"^flops\.\w+$", "flops.<phase>"),
+        (r"^flops\..*\.(forward|backward)$", r"flops.<part>.\1"),
     )
     for column in load_frame(finished).columns:
         name = column

@@ -42,9 +42,11 @@ class Request:
         )
 
     def plan(self, suite: Path) -> Plan:
-        """The plan of a suite."""
+        """The plan of a suite; its base can be had on the devices."""
         loaded = load_suite(suite, self.given)
-        return make_plan(smoke(loaded) if self.smoke else loaded)
+        planned = make_plan(smoke(loaded) if self.smoke else loaded)
+        planned.check_device(self.devices[0])
+        return planned
 
 
 def check_results(results: Path, suites: Sequence[str] = ()) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.commands.report import print_report
+from bench.commands.report import print_tables, write_files
 from bench.commands.request import Request, check_results
+from bench.environment import command
 from bench.errors import FAILED, OK, InputError
-from bench.execution.training import Options
+from bench.execution.run import Options
 from bench.progress import Progress
+from bench.report.analysis import analyse
+from bench.report.columns import one_line
 from bench.running import Outcome, run_plan
 from bench.store import Store
 
@@ -30,10 +33,9 @@ def run(suites: Sequence[Path], request: Request, options: Options, *, quiet: bo
     failed = False
     with _ended_in_order():
         for plan in plans:
-            outcome = run_plan(plan, store, options, progress)
-            print_report(store.suite_folder(plan.suite.name))
-            _print_outcome(outcome, store)
-            failed = failed or bool(outcome.failed or outcome.stopped)
+            outcome = run_plan(plan, store, options, progress, command())
+            fine = _tell(outcome, store, store.suite_folder(plan.suite.name))
+            failed = failed or not fine or bool(outcome.failed or outcome.stopped)
             if outcome.stopped:
                 break
     return FAILED if failed else OK
@@ -47,16 +49,32 @@ def _check_names(suites: Sequence[Path], names: Sequence[str]) -> None:
             raise InputError(f"{suites[i]}: name: {text}")
 
 
+def _tell(outcome: Outcome, store: Store, folder: Path) -> bool:
+    """Print tables and outcome, then write the report; whether that went well."""
+    try:
+        try:
+            analysis = analyse(folder)
+            print_tables(analysis)
+        finally:
+            _print_outcome(outcome, store)
+        write_files(analysis)
+    except InputError as error:
+        print(one_line(error), file=sys.stderr)
+        return False
+    return True
+
+
 def _print_outcome(outcome: Outcome, store: Store) -> None:
-    print(f"{outcome.ran} units run, {outcome.reused} reused from {store.root / 'cells'}.")
-    for text in store.moved:
-        print(f"set aside: {text}", file=sys.stderr)
+    units = f"{outcome.ran} units run, {outcome.reused} reused from {store.root / 'cells'}"
+    print(units + (f", {outcome.not_run} not run." if outcome.not_run else "."))
+    for text in outcome.moved:
+        print(f"set aside: {one_line(text)}", file=sys.stderr)
     for label, reason in outcome.failed:
-        print(f"failed: {label}: {reason}", file=sys.stderr)
+        print(f"failed: {one_line(label)}: {one_line(reason)}", file=sys.stderr)
     if outcome.failed:
         print("Failed units stay as they are; --retry-failed tries them again.", file=sys.stderr)
     if outcome.stopped:
-        print(outcome.stopped, file=sys.stderr)
+        print(one_line(outcome.stopped), file=sys.stderr)
 
 
 @contextmanager

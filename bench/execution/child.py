@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -22,14 +23,16 @@ def main(request: str, answer: str) -> None:
             outcome = (True, function(*arguments))
         except Exception as error:
             outcome = (False, error)
-    Path(answer).write_bytes(pickle.dumps(outcome))
+    partial = Path(f"{answer}.partial")
+    partial.write_bytes(pickle.dumps(outcome))
+    partial.replace(answer)
 
 
 def _end_with_parent() -> None:
-    """Whoever waits for the answer holds the other end of our input."""
+    """Whoever waits for the answer holds the other end of our input; our group is our own."""
     while os.read(0, 1):
         pass
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 
 class Inline:
-    """What `Pool` is, with one cell at a time and nothing between it and the run."""
+    """What `Pool` is, with one cell at a time and nothing between it and the run: no time limit."""
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []

@@ -9,13 +9,15 @@ import fcntl
 import json
 import os
 import socket
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+LOCKS_VARIABLE = "MTMM_BENCH_LOCKS"
+"""Names the folder of the machine's locks; all whose timings disturb each other need the same."""
 
 
 class UnitLock:
@@ -26,18 +28,21 @@ class UnitLock:
         self._lock = FileLock(self._path, blocking=False)
 
     def acquire(self, label: str) -> bool:
-        """Take the lock, unless another run has it."""
+        """Take the lock, unless another run has it; OSError where there can be none."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
         except Timeout:
             return False
         holder = {"label": label, "pid": os.getpid(), "host": socket.gethostname()}
-        self._path.write_text(json.dumps(holder), encoding="utf-8")
+        with suppress(OSError):  # on a full disk it is held all the same
+            self._path.write_text(json.dumps(holder), encoding="utf-8")
         return True
 
     def release(self) -> None:
-        """Give it back; who waits for it looks for the record next, so the file may go."""
+        """Give it back if it is ours; who waits looks for the record next: the file may go."""
+        if not self._lock.is_locked:
+            return
         self._path.unlink(missing_ok=True)
         self._lock.release()
 
@@ -72,13 +77,14 @@ class Machine:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        folder = folder or Path(tempfile.gettempdir())
+        # Not TMPDIR: users and jobs have their own, and would not see each other.
+        folder = folder or Path(os.environ.get(LOCKS_VARIABLE) or "/tmp")
         self._gate, self._busy = (folder / f"mtmm-bench.{name}" for name in ("gate", "busy"))
 
     @contextmanager
-    def training(self) -> Iterator[None]:
-        """Held by a run as long as one of its cells trains."""
-        with _locked(self._gate, fcntl.LOCK_SH):
+    def training(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Held by a run as long as one of its cells trains; `waiting` is called if it has to."""
+        with _locked(self._gate, fcntl.LOCK_SH, waiting):
             busy = _open(self._busy)
             fcntl.flock(busy, fcntl.LOCK_SH)
         try:
@@ -87,9 +93,13 @@ class Machine:
             os.close(busy)
 
     @contextmanager
-    def timing(self) -> Iterator[None]:
-        """Held by a run while it times."""
-        with _locked(self._gate, fcntl.LOCK_EX), _locked(self._busy, fcntl.LOCK_EX):
+    def timing(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Held by a run while it times; `waiting` is called if others train or time now."""
+        told = _once(waiting)
+        with (
+            _locked(self._gate, fcntl.LOCK_EX, told),
+            _locked(self._busy, fcntl.LOCK_EX, told),
+        ):
             yield
 
     def timing_is_wanted(self) -> bool:
@@ -105,13 +115,29 @@ class Machine:
 
 
 @contextmanager
-def _locked(path: Path, kind: int) -> Iterator[None]:
+def _locked(path: Path, kind: int, waiting: Callable[[], None]) -> Iterator[None]:
     file = _open(path)
     try:
-        fcntl.flock(file, kind)
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, kind)
         yield
     finally:
         os.close(file)
+
+
+def _once(function: Callable[[], None]) -> Callable[[], None]:
+    called = False
+
+    def call() -> None:
+        nonlocal called
+        if not called:
+            called = True
+            function()
+
+    return call
 
 
 def _open(path: Path) -> int:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
+import pickle
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from types import ModuleType
 from typing import Any
 
+from bench.execution.groups import end_group, signal_name
 from bench.execution.unit import Record
 from bench.execution.worker import Job, failed, work
 
-_GRACE_S = 3.0  # between asking a process to end and ending it
+_GRACE_S = 3.0  # for a process that has left its record to end by itself
 _PRELOAD = "bench.execution.preload"
 
 
@@ -25,7 +26,6 @@ _PRELOAD = "bench.execution.preload"
 class _Running:
     job: Job
     process: Any
-    answer: Connection
     started: float
 
 
@@ -33,7 +33,8 @@ class Pool:
     """Processes forked from a server that has imported PyTorch: isolation for some 25 ms a cell.
 
     A process that raises, exits, is killed, hangs or runs out of memory is a record with the
-    reason, and nothing to the others. `timeout_s` bounds the time of one cell.
+    reason, and nothing to the others. What it has started ends with it. `timeout_s` bounds the time
+    of one cell.
     """
 
     def __init__(self, *, timeout_s: float | None = None) -> None:
@@ -47,28 +48,26 @@ class Pool:
 
     def start(self, job: Job) -> None:
         """Start a process for the cell."""
-        receive, send = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=work, args=(job, send))
+        process = self._context.Process(target=work, args=(job,))
         with _main_module_left_alone(), _server_finds_our_modules():
             process.start()
-        send.close()
-        self._running.append(_Running(job, process, receive, time.monotonic()))
+        self._running.append(_Running(job, process, time.monotonic()))
 
     def finished(self, wait_s: float) -> Iterator[tuple[Job, Record]]:
         """The cells that end within `wait_s` seconds; it returns with the first of them."""
-        wait([one.answer for one in self._running], self._wait_s(wait_s))
+        wait([one.process.sentinel for one in self._running], self._wait_s(wait_s))
         for one in list(self._running):
             record = self._outcome(one)
             if record is not None:
                 self._running.remove(one)
                 _end(one.process)
-                one.answer.close()
+                one.job.answer.unlink(missing_ok=True)
                 yield one.job, record
 
     def stop(self) -> None:
         """End every process; what they were at is lost, apart from checkpoints."""
         for one in self._running:
-            one.process.terminate()
+            end_group(one.process.pid)
         for one in self._running:
             _end(one.process)
         self._running.clear()
@@ -80,34 +79,39 @@ class Pool:
         return max(0.0, min(wait_s, first - time.monotonic()))
 
     def _outcome(self, one: _Running) -> Record | None:
-        if one.answer.poll():
-            try:
-                record: Record = one.answer.recv()
-            except EOFError:
-                one.process.join(_GRACE_S)
-                return failed(one.job.cell, "error", _how_it_ended(one.process.exitcode))
-            return record
+        ended = not one.process.is_alive()
+        if one.job.answer.exists():
+            one.process.join(_GRACE_S)
+            return _read(one.job)
+        if ended:
+            return failed(one.job.cell, "error", _how_it_ended(one.process.exitcode))
         if self._timeout_s is not None and time.monotonic() - one.started > self._timeout_s:
             return failed(one.job.cell, "timeout", f"it ran longer than {self._timeout_s:g} s")
         return None
 
 
+def _read(job: Job) -> Record:
+    try:
+        record: Record = pickle.loads(job.answer.read_bytes())
+    except Exception as error:  # of a component's own, which this process may not know
+        text = f"its record cannot be read: {type(error).__name__}: {error}"
+        return failed(job.cell, "error", text)
+    return record
+
+
 def _end(process: Any) -> None:
-    """Wait until the process has ended; end it if it does not by itself."""
+    """End the process, and what it has started and left behind."""
+    end_group(process.pid)
+    process.kill()  # where it leads no group yet
     process.join(_GRACE_S)
-    for stop in (process.terminate, process.kill):
-        if process.is_alive():
-            stop()
-            process.join(_GRACE_S)
-    process.close()
+    if not process.is_alive():  # the system may hold it, in a driver for one
+        process.close()
 
 
-def _how_it_ended(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "its process gave no result and does not end"
+def _how_it_ended(exit_code: int) -> str:
     if exit_code >= 0:
         return f"its process ended with exit code {exit_code} and no result"
-    name = signal.Signals(-exit_code).name
+    name = signal_name(-exit_code)
     hint = "; a system that runs out of memory does that" if name == "SIGKILL" else ""
     return f"its process was ended by {name}{hint}"
 

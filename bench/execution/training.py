@@ -2,85 +2,57 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bench.cell import TrainCell, components_of
+from bench.execution.cores import cores
 from bench.execution.inline import Inline
 from bench.execution.locks import Machine, UnitLock
 from bench.execution.pool import Pool
+from bench.execution.run import FailFastError, Options, Run
 from bench.execution.worker import Job
 from bench.plugins import importable, own_of
 from bench.progress import Stage
-from bench.store import Store
 
 _POLL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a plan is run, apart from what it says.
-
-    Cells are spread over `devices`; the first one times. `workers` is the number of cells at a
-    time: None as many as the cores hold (one a GPU), 0 one after another in this process.
-    `timeout_s` bounds one cell. `fail_fast` ends the run with the first unit that fails.
-    """
-
-    devices: tuple[torch.device, ...]
-    workers: int | None = None
-    timeout_s: float | None = None
-    retry_failed: bool = False
-    fail_fast: bool = False
-
-    @property
-    def device(self) -> torch.device:
-        """The device of timing, and the kind of all."""
-        return self.devices[0]
-
-
-class FailFastError(RuntimeError):
-    """A unit failed, and the run was asked to end with the first."""
 
 
 @dataclass
 class Training:
     """One run's training of missing cells; `labels` names each by its identity."""
 
-    store: Store
-    options: Options
+    run: Run
     labels: Mapping[str, str]
     stage: Stage
-    environment: str
-    trained: int = 0
-    unwritten: dict[str, str] = field(default_factory=dict)
-    """Cells whose record could not be kept, and why."""
 
-    def run(self, cells: Sequence[TrainCell]) -> None:
+    def train(self, cells: Sequence[TrainCell]) -> None:
         """Train the cells that no other run trains, and wait for those that one does."""
         if not cells:
             return
         own = own_of(component for cell in cells for component in components_of(cell.config))
-        inline = self.options.workers == 0 or not importable(own)
-        slots = _slots(cells, self.options, inline)
-        pool = Inline() if inline else Pool(timeout_s=self.options.timeout_s)
+        inline = self.run.options.workers == 0 or not importable(own)
+        if inline and self.run.options.timeout_s is not None:
+            self.stage.note("cells train in this process: --timeout does not hold for them")
+        slots = _slots(cells, self.run.options, inline)
+        pool = Inline() if inline else Pool(timeout_s=self.run.options.timeout_s)
         machine, locks = Machine(), dict[str, UnitLock]()
         pending = {cell.id: cell for cell in cells}
-        with tempfile.TemporaryDirectory(prefix="mtmm-bench-") as data, ExitStack() as stack:
+        to_time = _note(self.stage, "waiting: another run on this machine is timing")
+        to_end = _note(self.stage, "waiting: another run trains the cells that are left")
+        with ExitStack() as stack:
             stack.callback(self._give_up, locks)
             stack.callback(pool.stop)
             while pending or len(pool):
-                with _training(machine, self.stage):
-                    self._while_free(pending, locks, pool, slots, machine, Path(data), own)
+                with machine.training(to_time):
+                    self._while_free(pending, locks, pool, slots, machine, own)
                 if pending:
-                    time.sleep(_POLL_S)  # what is left is another run's
+                    if not machine.timing_is_wanted():
+                        to_end()
+                    time.sleep(_POLL_S)
 
     def _while_free(
         self,
@@ -89,7 +61,6 @@ class Training:
         pool: Pool | Inline,
         slots: list[str],
         machine: Machine,
-        data: Path,
         own: Any,
     ) -> None:
         """Start and finish cells until none runs: all are done, or another run wants to time."""
@@ -101,9 +72,9 @@ class Training:
                 job = Job(
                     cell=cell,
                     device=slots.pop(0),
-                    data=data,
-                    checkpoint=self.store.checkpoint(cell.id).absolute(),
-                    log=self.store.log(cell.id).absolute(),
+                    data=self.run.data,
+                    checkpoint=self.run.store.checkpoint(cell.id).absolute(),
+                    log=self.run.store.log(cell.id).absolute(),
                     own=own,
                 )
                 self.stage.started(self.labels[cell.id])
@@ -114,48 +85,61 @@ class Training:
                 slots.append(job.device)
                 self._keep(job, record)
                 locks.pop(job.cell.id).release()
-                if record["status"] != "ok" and self.options.fail_fast:
-                    raise FailFastError(f"{self.labels[job.cell.id]}: {record['reason']}")
+                failure = self.run.failure(job.cell.id)
+                if failure and self.run.options.fail_fast:
+                    raise FailFastError(f"{self.labels[job.cell.id]}: {failure}")
 
     def _take(self, pending: dict[str, TrainCell], locks: dict[str, UnitLock]) -> TrainCell | None:
         """A cell that nobody else works on, locked; what others have finished is dropped."""
         for identity, cell in list(pending.items()):
-            lock = UnitLock(self.store.locks, identity)
-            if not lock.acquire(self.labels[identity]):
+            lock, label = UnitLock(self.run.store.locks, identity), self.labels[identity]
+            try:
+                if not lock.acquire(label):
+                    continue
+                locks[identity] = lock
+                self.run.set_aside(identity)
+            except OSError as error:
+                self.run.lose(identity, error)
+                self.stage.ended(label, self.run.unwritten[identity])
+                del pending[identity]
+                self._release(locks, identity)
                 continue
             del pending[identity]
-            if self.store.has(identity):
-                lock.release()
-                self.stage.ended(self.labels[identity], "trained by another run")
+            if self.run.store.has(identity):
+                self._release(locks, identity)
+                self.stage.ended(label, "trained by another run")
                 continue
-            locks[identity] = lock
             return cell
         return None
 
     def _keep(self, job: Job, record: dict[str, Any]) -> None:
-        identity, label = job.cell.id, self.labels[job.cell.id]
-        if record["status"] != "ok" and job.log.exists():
-            record = {**record, "log": f"logs/{job.log.name}"}
-        try:
-            self.store.write(identity, {**record, "environment": self.environment})
-        except OSError as error:
-            self.unwritten[identity] = f"its record could not be written: {error}"
-        self.trained += 1
+        identity = job.cell.id
+        self.run.keep(identity, record, job.log)
         if record["status"] == "ok" and job.log.exists() and not job.log.stat().st_size:
             job.log.unlink(missing_ok=True)
-        self.stage.ended(label, self.unwritten.get(identity) or _told(record))
+        told = self.run.unwritten.get(identity) or _told(record)
+        self.stage.ended(self.labels[identity], told)
+
+    @staticmethod
+    def _release(locks: dict[str, UnitLock], identity: str) -> None:
+        lock = locks.pop(identity, None)
+        if lock is not None:
+            lock.release()
 
     def _give_up(self, locks: dict[str, UnitLock]) -> None:
         for lock in locks.values():
             lock.release()
 
 
-@contextmanager
-def _training(machine: Machine, stage: Stage) -> Iterator[None]:
-    if machine.timing_is_wanted():
-        stage.note("waiting: another run on this machine is timing")
-    with machine.training():
-        yield
+def _note(stage: Stage, text: str) -> Callable[[], None]:
+    """A call that notes the text the first time."""
+    left = [text]
+
+    def tell() -> None:
+        if left:
+            stage.note(left.pop())
+
+    return tell
 
 
 def _slots(cells: Sequence[TrainCell], options: Options, inline: bool) -> list[str]:
@@ -166,7 +150,7 @@ def _slots(cells: Sequence[TrainCell], options: Options, inline: bool) -> list[s
     count = options.workers
     if count is None and options.device.type == "cpu":
         threads = max(cell.config["train"]["threads"] for cell in cells)
-        count = max(1, len(os.sched_getaffinity(0)) // threads)
+        count = max(1, cores() // threads)
     count = min(len(devices) if count is None else count, len(cells))
     return [devices[i % len(devices)] for i in range(count)]
 

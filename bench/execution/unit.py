@@ -16,12 +16,18 @@ import torch
 
 from bench.cell import TimingArm, TimingBlock, TrainCell
 from bench.execution.shared import shared_data
-from bench.failure import status_of
+from bench.failure import reason_of, status_of
+from bench.loading import resident
+from bench.numerics import NeedsCudaError, check_device, restored
 from bench.plugins import load_again
-from bench.timing.block import Arm, ArmSamples, run_block, summarise
+from bench.timing.block import Arm, run_block
 from bench.timing.clock import clock_for
-from bench.timing.sampler import Workload, rules_for
-from bench.timing.workload import WORKLOADS, first_batch, measure_cost
+from bench.timing.reference import KEY, ReferenceWorkload
+from bench.timing.sampler import rules_for
+from bench.timing.samples import ArmSamples
+from bench.timing.sensors import sensor_for
+from bench.timing.summary import summarise
+from bench.timing.workload import WORKLOADS, ModelWorkload, first_batch, measure_cost
 from bench.training import DivergedError, threads, train
 from mtmm.components import Registration
 from mtmm.data import DATASETS
@@ -39,7 +45,7 @@ def run_cell(
     data: Path | None = None,
     checkpoint: Path | None = None,
 ) -> Record:
-    """Train one cell; its record says `ok`, `diverged`, `oom` or `error`.
+    """Train one cell; its record says `ok`, `diverged`, `oom`, `error` or `skipped`.
 
     `data` is a folder of data sets that are shared with other processes; `checkpoint` the file
     from which the cell goes on, and where it keeps how far it is if its settings ask for that.
@@ -47,15 +53,24 @@ def run_cell(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     outcome: Record
     try:
+        check_device(cell.config["numerics"], device)
         bundle = build_data(cell.config, device, data)
         result = train(cell.config, bundle, seed=cell.seed, device=device, checkpoint=checkpoint)
         outcome = {"status": "ok", "reason": "", **result}
     except DivergedError as error:
         outcome = {"status": "diverged", "reason": str(error)}
+    except NeedsCudaError as error:
+        outcome = {"status": "skipped", "reason": str(error)}
+    except SystemExit as error:
+        outcome = {
+            "status": "error",
+            "reason": f"it ended the program (exit code {error.code})",
+            "traceback": traceback.format_exc(),
+        }
     except Exception as error:
         outcome = {
             "status": status_of(error),
-            "reason": f"{type(error).__name__}: {error}",
+            "reason": reason_of(error),
             "traceback": traceback.format_exc(),
         }
     return {
@@ -69,20 +84,32 @@ def run_cell(
 
 
 def time_block(
-    block: TimingBlock, device_text: str, own: Sequence[Registration] = ()
+    block: TimingBlock,
+    device_text: str,
+    own: Sequence[Registration] = (),
+    note: Callable[[str], None] = lambda key: None,
 ) -> list[Record]:
     """Time a block; one record for each of its arms, in order.
 
     `own` are the components that a new process has to register first; InputError if it cannot.
+    `note` is called with the key of an arm whenever that is built.
     """
     load_again(own)
     device = torch.device(device_text)
-    with threads(torch.get_num_threads()):  # each turn sets its arm's own
-        rules = rules_for(device).within(1e3 * block.budget_s, len(block.arms))
-        arms = [Arm(arm.id, _builder(block, arm, device)) for arm in block.arms]
+    with threads(torch.get_num_threads()), restored():  # each turn sets its arm's own
+        rules = rules_for(device).within(1e3 * block.budget_s, len(block.arms) + 1)
+        builders = [_builder(block, arm, device, note) for arm in block.arms]
+        arms = [Arm(arm.id, build) for arm, build in zip(block.arms, builders, strict=True)]
+        fixed = Arm(KEY, lambda: _reference(device, note))
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with _old_objects_left_alone():
-            measured = run_block(arms, clock=clock_for(device), rules=rules, device=device)
+            *measured, of_reference = run_block(
+                [*arms, fixed],
+                clock=clock_for(device),
+                rules=rules,
+                device=device,
+                sensor=sensor_for(device),
+            )
         return [
             {
                 "kind": "time",
@@ -96,9 +123,10 @@ def time_block(
                 "reason": samples.reason,
                 "summary": summarise(samples),
                 "samples": samples.to_dict(),
-                **_cost(samples, build.build, device),
+                "reference": of_reference.to_dict(),
+                **_cost(samples, build, device),
             }
-            for arm, build, samples in zip(block.arms, arms, measured, strict=True)
+            for arm, build, samples in zip(block.arms, builders, measured, strict=True)
         ]
 
 
@@ -118,33 +146,47 @@ def _old_objects_left_alone() -> Iterator[None]:
 def build_data(
     config: Mapping[str, Any], device: torch.device, shared: Path | None = None
 ) -> DataBundle:
-    """The data of a resolved variant, on the device; `shared` as `data` in `run_cell`."""
+    """The data of a resolved variant; `shared` as `data` in `run_cell`.
+
+    It is on the device, or as it was built where `train.loader_workers` is set.
+    """
+    place = device if config["train"]["loader_workers"] is None else None
     if shared is not None:
-        bundle = shared_data(config["dataset"], shared).to(device)
-        return bundle.select(config["modalities"], config["tasks"])
-    dataset = DATASETS[config["dataset"]["name"]]
-    settings = json.dumps(settings_in(config["dataset"]), sort_keys=True)
-    bundle = _whole_data(dataset, settings, str(device))
+        bundle = shared_data(config["dataset"], shared)
+        bundle = bundle if place is None else resident(bundle, place)
+    else:
+        dataset = DATASETS[config["dataset"]["name"]]
+        settings = json.dumps(settings_in(config["dataset"]), sort_keys=True)
+        bundle = _whole_data(dataset, settings, place)
     return bundle.select(config["modalities"], config["tasks"])
 
 
 @lru_cache(maxsize=1)
-def _whole_data(dataset: Dataset, settings: str, device: str) -> DataBundle:
+def _whole_data(dataset: Dataset, settings: str, place: torch.device | None) -> DataBundle:
     # The cells of a suite mostly share their data; one set is kept between them.
-    return dataset(**json.loads(settings)).to(torch.device(device))
+    bundle = dataset(**json.loads(settings))
+    return bundle if place is None else resident(bundle, place)
 
 
-def _builder(block: TimingBlock, arm: TimingArm, device: torch.device) -> Callable[[], Workload]:
-    def build() -> Workload:
+def _builder(
+    block: TimingBlock, arm: TimingArm, device: torch.device, note: Callable[[str], None]
+) -> Callable[[], ModelWorkload]:
+    def build() -> ModelWorkload:
+        note(arm.id)
         torch.set_num_threads(arm.config["train"]["threads"])
         bundle = build_data(arm.config, device)
-        batch = first_batch(bundle, block.batch_size)
+        batch = first_batch(bundle, block.batch_size).to(device)
         return WORKLOADS[block.mode](arm.config, bundle, batch)
 
     return build
 
 
-def _cost(samples: ArmSamples, build: Callable[[], Workload], device: torch.device) -> Record:
+def _reference(device: torch.device, note: Callable[[str], None]) -> ReferenceWorkload:
+    note(KEY)
+    return ReferenceWorkload(device)
+
+
+def _cost(samples: ArmSamples, build: Callable[[], ModelWorkload], device: torch.device) -> Record:
     """Memory and FLOPs of an arm that was timed; where they cannot be had, why not."""
     if samples.status != "ok":
         return {}

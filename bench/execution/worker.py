@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
@@ -33,20 +34,31 @@ class Job:
     log: Path
     own: tuple[Registration, ...]
 
+    @property
+    def answer(self) -> Path:
+        """The file of the record, once there is one."""
+        return self.data / f"{self.cell.id}.answer"
 
-def work(job: Job, answer: Connection) -> None:
-    """Train the cell and send its record; what it prints goes to its log file."""
+
+def work(job: Job) -> None:
+    """Train the cell and leave its record; what it prints is added to its log file."""
+    os.setsid()  # it leads a group, which ends with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this decides when it ends
     _end_with_parent()
     _write_to(job.log)
     try:
         load_again(job.own)
     except InputError as error:
-        answer.send(failed(job.cell, "error", str(error)))
+        record = failed(job.cell, "error", str(error))
     else:
         device = torch.device(job.device)
-        answer.send(run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint))
-    answer.close()
+        record = run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A file, not a pipe: a process that is killed or stopped amid it harms and holds up nobody.
+    partial = job.answer.with_suffix(".partial")
+    partial.write_bytes(pickle.dumps(record))
+    partial.replace(job.answer)
 
 
 def failed(cell: TrainCell, status: str, reason: str) -> Record:
@@ -62,20 +74,20 @@ def failed(cell: TrainCell, status: str, reason: str) -> Record:
 
 
 def _end_with_parent() -> None:
-    """End this process when the run that started it is gone, however that ended."""
+    """End this process and its group when the run that started it is gone, however it ended."""
     parent = parent_process()
     assert parent is not None
 
     def watch(sentinels: Sequence[int]) -> None:
         wait(sentinels)
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, args=([parent.sentinel],), daemon=True).start()
 
 
 def _write_to(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(file, 1)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.compare import Comparison, compare
+from bench.records import FINE
 from bench.report.effects import Effects, ablations, base_of, effects
 from bench.report.frame import Results, Unit, load_results
 from bench.report.scores import Scores, by_task
@@ -44,9 +45,21 @@ class Analysis:
 
     @property
     def failed(self) -> list[Unit]:
-        """The units that ran and did not end `ok`."""
-        fine = ("ok", "missing")
+        """The units that ran and failed."""
+        fine = (*FINE, "missing")
         return [unit for unit in self.results.units if unit.status not in fine]
+
+    @property
+    def skips(self) -> list[dict[str, str]]:
+        """`variant` and `reason` of what is not run: by the plan, or for want of a device."""
+        reasons: dict[str, str] = {}
+        for unit in self.results.units:
+            if unit.status == "skipped":
+                reasons.setdefault(unit.variant, unit.reason)
+        return [
+            *self.manifest["skips"],
+            *({"variant": variant, "reason": reason} for variant, reason in reasons.items()),
+        ]
 
     @property
     def missing(self) -> int:
@@ -93,6 +106,7 @@ def compared(results: Results) -> Comparison:
             for variant in manifest["variants"]
             if variant["compared"] and variant["name"] != manifest["baseline"]
         ],
+        rounds=results.rounds,
     )
 
 

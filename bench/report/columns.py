@@ -37,7 +37,10 @@ def accuracy_columns(comparison: Comparison) -> list[Column]:
     counts = tuple(f"{n}/{n + failed}" if failed else f"{n}" for n, failed in finished)
     columns = [_names(comparison), Column("n", counts, _floats(table["n"]))]
     for task, metric in comparison.primary.items():
-        name, heading = f"{task}.{metric}", f"{one_line(task)}\n{metric.replace('_', ' ')}"
+        name, heading = (
+            f"{task}.{metric}",
+            f"{one_line(task)}\n{one_line(metric).replace('_', ' ')}",
+        )
         if metric in comparison.shares:
             columns.append(_with_half_width(table, name, f"{heading} %", 100, "{:.1f}"))
         else:
@@ -49,8 +52,7 @@ def accuracy_columns(comparison: Comparison) -> list[Column]:
         pairs = tuple(f"{n}" if n else MISSING for n in table["n_pairs"])
         columns.append(Column("pairs", pairs, _floats(table["n_pairs"])))
     columns.append(_plain(table, "p_holm", "p\nHolm", p_value))
-    verdicts = tuple(verdict or MISSING for verdict in table["verdict"])
-    return [*columns, Column("verdict", verdicts)]
+    return [*columns, _words(table, "verdict", "verdict")]
 
 
 def resampling_columns(comparison: Comparison) -> list[Column]:
@@ -77,9 +79,11 @@ def cost_columns(comparison: Comparison) -> list[Column]:
         _plain(table, "forward_ms", "forward\nms", three_digits),
         _plain(table, "backward_ms", "backward\nms", three_digits),
         _plain(table, "step_ms", "step\nms", three_digits),
-        _plain(table, "step_ratio", "step\nratio", "{:.2f}".format),
+        _ratio(table, "step_ratio", "step\nratio"),
+        _words(table, "step_verdict", "step\nverdict"),
         _plain(table, "inference_ms", "inference\nms", three_digits),
         _plain(table, "samples_per_s", "samples/s", three_digits),
+        _plain(table, "pipeline_samples_per_s", "with data\nsamples/s", three_digits),
         _plain(table, "peak_mib", "peak\nMiB", three_digits),
     ]
     known = [column for column in columns if set(column.cells) != {MISSING}]
@@ -114,6 +118,12 @@ def three_digits(value: float) -> str:
     return f"{rounded:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}"
 
 
+def times(ratio: float, lo: float, hi: float) -> str:
+    """A ratio with the bounds it has, as in "2.00 [1.95, 2.05]"."""
+    bounds = "" if math.isnan(lo) else f" {interval(lo, hi, '{:.2f}'.format)}"
+    return _shown(ratio, lambda value: f"{value:.2f}{bounds}")
+
+
 def bounded(table: pd.DataFrame, name: str, heading: str, middle: str | None = None) -> Column:
     """A difference in points with its bounds, as in "+1.2 [+0.4, +2.0]"."""
     values = _floats(table[middle or name])
@@ -129,9 +139,18 @@ def _names(comparison: Comparison) -> Column:
     return Column("variant", tuple(map(one_line, comparison.table["variant"])))
 
 
+def _words(table: pd.DataFrame, name: str, heading: str) -> Column:
+    return Column(heading, tuple(word or MISSING for word in table[name]))
+
+
 def _plain(table: pd.DataFrame, name: str, heading: str, show: Callable[[float], str]) -> Column:
     values = _floats(table[name])
     return Column(heading, tuple(_shown(value, show) for value in values), values)
+
+
+def _ratio(table: pd.DataFrame, name: str, heading: str) -> Column:
+    bounds = zip(table[name], table[f"{name}_lo"], table[f"{name}_hi"], strict=True)
+    return Column(heading, tuple(times(*of) for of in bounds), _floats(table[name]))
 
 
 def _with_half_width(

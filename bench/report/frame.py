@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import InputError
-from bench.store import MANIFEST_VERSION, Record, Store
+from bench.records import Record, UnusableError, as_manifest
+from bench.rounds import Medians, round_medians, typical_ms
+from bench.store import Store
 
 MISSING: Record = {"status": "missing", "reason": "not run yet"}
 
@@ -38,7 +41,8 @@ class Results:
     """A suite's records, each read once.
 
     `units` go with the rows of `frame`. `curves` has a row per finished train record and epoch:
-    `variant, seed, epoch, val.score`.
+    `variant, seed, epoch, val.score`; `rounds` one per finished timing record and round:
+    `variant, block, round, step_ms` (the median of the round's steps).
     """
 
     folder: Path
@@ -46,21 +50,23 @@ class Results:
     frame: pd.DataFrame
     units: tuple[Unit, ...]
     curves: pd.DataFrame
+    rounds: pd.DataFrame
 
 
 def load_manifest(folder: str | Path) -> dict[str, Any]:
     """The manifest in a suite's results folder; raises InputError where there is none."""
     path = Path(folder) / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return as_manifest(json.loads(path.read_text(encoding="utf-8")))
+    except UnusableError as error:
+        raise InputError(f"{path}: {error}: run the suite again") from None
     except OSError as error:
         text = f"{folder}: no results of a suite here ({path.name}: {error.strerror})"
         raise InputError(text) from None
     except ValueError as error:
         raise InputError(f"{path}: not a manifest: {error}") from None
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != MANIFEST_VERSION:
-        raise InputError(f"{path}: made by another version: run the suite again")
-    return manifest
+    except RecursionError:
+        raise InputError(f"{path}: not a manifest: nested too deeply") from None
 
 
 def load_frame(folder: str | Path) -> pd.DataFrame:
@@ -77,22 +83,30 @@ def load_frame(folder: str | Path) -> pd.DataFrame:
 
 def load_results(folder: str | Path) -> Results:
     """All that a report needs; raises InputError where there are no results of a suite."""
-    folder = Path(folder)
+    folder = _by_name(Path(folder))
     manifest = load_manifest(folder)
-    rows, units, curves = [], [], []
+    rows, units, curves, rounds = [], [], [], []
     for head, config, record in _records(manifest, Store(folder.parent)):
         produced = _train(record) if head["kind"] == "train" else _time(record)
         rows.append(head | config | produced)
         units.append(_unit(head, record))
-        if record["status"] == "ok":
+        if record["status"] == "ok" and head["kind"] == "train":
             curves += _curve(head, record)
+        elif record["status"] == "ok":
+            rounds += [(head["variant"], record["block"], *of) for of in _medians(record).items()]
     return Results(
         folder=folder,
         manifest=manifest,
         frame=pd.DataFrame(rows),
         units=tuple(units),
         curves=pd.DataFrame(curves, columns=["variant", "seed", "epoch", "val.score"]),
+        rounds=pd.DataFrame(rounds, columns=["variant", "block", "round", "step_ms"]),
     )
+
+
+def _by_name(folder: Path) -> Path:
+    """The folder by a path that has its name, and so a parent: `.` and `..` have none."""
+    return Path(os.path.abspath(folder)) if folder.name in ("", "..") else folder
 
 
 def _records(
@@ -103,7 +117,7 @@ def _records(
 
     def record_of(identity: str) -> Record:
         if identity not in read:
-            read[identity] = {**(store.read(identity) or MISSING), "id": identity}
+            read[identity] = {**_looked_up(identity, store), "id": identity}
         return read[identity]
 
     for variant in manifest["variants"]:
@@ -116,6 +130,16 @@ def _records(
         for identity in variant["time"]:
             record = record_of(identity)
             yield head | {"kind": "time", **_status(record)}, config, record
+
+
+def _looked_up(identity: str, store: Store) -> Record:
+    """A unit's record, or what there is to tell of it."""
+    try:
+        return store.look(identity)
+    except FileNotFoundError:
+        return MISSING
+    except UnusableError as error:
+        return {"status": "unusable", "reason": f"its record cannot be used: {error}"}
 
 
 def flatten(value: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -159,6 +183,13 @@ def _curve(head: Mapping[str, Any], record: Record) -> list[tuple[str, int, int,
     ]
 
 
+def _medians(record: Record, arm: str = "samples") -> Medians:
+    """The steps of a timing's arm by round; none where it has none, or failed."""
+    samples = record.get(arm) or {}
+    usable = samples.get("status", "ok") == "ok" and "phase_ms" in samples
+    return round_medians(samples) if usable else {}
+
+
 def _train(record: Record) -> dict[str, Any]:
     if record["status"] != "ok":
         return {}
@@ -180,8 +211,19 @@ def _time(record: Record) -> dict[str, Any]:
     if "summary" not in record:
         return {}
     summary = dict(record["summary"])
-    cost = record.get("cost", {})
-    row = {"samples_per_s": summary.pop("samples_per_s", None)}
-    row |= {name: cost.get(name) for name in ("peak_mib", "flops")}
+    row = {"samples_per_s": summary.pop("samples_per_s", None), **_cost(record.get("cost", {}))}
     row |= {f"time.{key}": record[key] for key in ("mode", "batch_size", "block", "device_name")}
-    return row | {f"time.{key}": value for key, value in summary.items()}
+    row |= {f"time.{key}": value for key, value in summary.items()}
+    row["time.stop"] = record.get("samples", {}).get("stop")
+    if reference := _medians(record, "reference"):
+        ends = ("reference_ms", "reference_lo_ms", "reference_hi_ms")
+        row |= {f"time.{end}": x for end, x in zip(ends, typical_ms(reference), strict=True)}
+    return row
+
+
+def _cost(cost: Mapping[str, Any]) -> dict[str, Any]:
+    """Memory and FLOPs of a timed step, of its phases and of the parts of its model."""
+    row = {name: cost.get(name) for name in ("peak_mib", "reserved_mib", "flops") if name in cost}
+    for name, whole in (("phase_peak_mib", "peak_mib"), ("phase_flops", "flops")):
+        row |= flatten(cost.get(name, {}), whole)
+    return row | flatten(cost.get("part_flops", {}), "flops")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +16,7 @@ from markupsafe import Markup
 
 from bench.report.analysis import Analysis
 from bench.report.columns import Column, one_line
+from bench.report.environments import environments
 from bench.report.figures.style import Empty
 from bench.report.frame import Unit, flatten
 from bench.report.notes import notes
@@ -70,7 +69,7 @@ def page(
             pictures=pictures,
             variants=list(_variants(analysis)),
             baseline=one_line(manifest["baseline"]),
-            skips=manifest["skips"],
+            skips=analysis.skips,
             failed=[_failed(unit) for unit in analysis.failed],
             missing=analysis.missing,
             environments=list(_environments(analysis)),
@@ -165,14 +164,8 @@ def _failed(unit: Unit) -> dict[str, str]:
 
 def _environments(analysis: Analysis) -> Iterator[tuple[str, int, list[tuple[str, str]]]]:
     """Name, number of records, and facts of each machine and software."""
-    names = [unit.environment for unit in analysis.results.units if unit.environment]
-    for name in dict.fromkeys(names):
-        path = analysis.results.folder.parent / "environments" / f"{Path(name).name}.json"
-        try:
-            read = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            read = {"description": f"environments/{name}.json cannot be read"}
-        known = read if isinstance(read, Mapping) else {}
+    names = [unit.environment for unit in analysis.results.units]
+    for name, known in environments(analysis.results).items():
         facts = [(key[1:], str(value)) for key, value in flatten(known, "").items()]
         yield name, names.count(name), facts
 

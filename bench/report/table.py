@@ -24,7 +24,7 @@ MIN_NAME_WIDTH = 12
 
 def accuracy_table(comparison: Comparison) -> str:
     """Metrics, score, difference to the baseline and verdict as aligned plain text."""
-    return _aligned(accuracy_columns(comparison))
+    return aligned(accuracy_columns(comparison))
 
 
 def cost_table(comparison: Comparison) -> str:
@@ -33,7 +33,7 @@ def cost_table(comparison: Comparison) -> str:
     Columns that no variant has are left out.
     """
     columns = cost_columns(comparison)
-    return _aligned(columns) if columns else ""
+    return aligned(columns) if columns else ""
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -52,9 +52,10 @@ def to_csv(comparison: Comparison) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text on one line that starts no HTML tag and cannot end a table cell."""
-    plain = one_line(text).replace("\\", "\\\\").replace("|", "\\|")
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", plain)
+    """Text on one line that Markdown shows as it is, in a table or at the start of a line."""
+    plain = re.sub(r"([\\`*_\[\]<>!~#|&])", r"\\\1", one_line(text))
+    plain = re.sub(r"^([-+=])(?=[-+= ]|$)", r"\\\1", plain)  # a list, a rule or a heading
+    return re.sub(r"^(\d+)(?=[.)]( |$))", r"\1\\", plain)
 
 
 def code(text: str) -> str:
@@ -65,13 +66,45 @@ def code(text: str) -> str:
     return f"{fence}{space}{plain}{space}{fence}"
 
 
+def aligned(columns: Sequence[Column]) -> str:
+    """The columns as aligned plain text, in several tables where one would be too wide.
+
+    Each begins with the first column, which is wrapped where it is long.
+    """
+    names, *others = columns
+    return "\n".join(_aligned([names, *some]) for some in _parts(others))
+
+
+def _parts(columns: Sequence[Column]) -> list[list[Column]]:
+    """Neighbours that fit beside a narrow first column: as few parts, as equal, as can be."""
+    room = WIDTH - MIN_NAME_WIDTH
+    fewest = len(_greedy(columns, room))
+    narrowest = min(sum(_width(column) + 2 for column in columns) // fewest, room)
+    tried = (_greedy(columns, width) for width in range(narrowest, room + 1))
+    return next(parts for parts in tried if len(parts) == fewest)
+
+
+def _greedy(columns: Sequence[Column], room: int) -> list[list[Column]]:
+    parts: list[list[Column]] = [[]]
+    left = room
+    for column in columns:
+        width = _width(column) + 2
+        if width > left and parts[-1]:
+            parts.append([])
+            left = room
+        parts[-1].append(column)
+        left -= width
+    return parts
+
+
+def _width(column: Column) -> int:
+    return max(map(len, [*column.heading.split("\n"), *column.cells]))
+
+
 def _aligned(columns: Sequence[Column]) -> str:
     names, *others = columns
     headings = [column.heading.split("\n") for column in columns]
-    widths = [
-        max(map(len, [*heading, *column.cells]))
-        for heading, column in zip(headings, columns, strict=True)
-    ]
+    widths = [_width(column) for column in columns]
     widths[0] = min(widths[0], max(MIN_NAME_WIDTH, WIDTH - sum(widths[1:]) - 2 * len(others)))
     depth = max(map(len, headings))
     rows = [[heading[i] if i < len(heading) else "" for heading in headings] for i in range(depth)]
@@ -99,6 +132,11 @@ def _github(columns: Sequence[Column]) -> str:
     rows = [
         [markdown(column.heading) for column in columns],
         ["---:" if column.numeric else "---" for column in columns],
-        *zip(*([markdown(cell) for cell in column.cells] for column in columns), strict=True),
+        *zip(*map(_cells, columns), strict=True),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(column: Column) -> Sequence[str]:
+    # Numbers are ours, and hold no more than the brackets of an interval.
+    return column.cells if column.numeric else [markdown(cell) for cell in column.cells]

@@ -12,7 +12,8 @@ from bench.report.columns import Column, accuracy_columns, bounded, cost_columns
 
 _COSTS = (
     *("delta_m_", "forward_", "backward_", "optimizer_", "step_", "inference_"),
-    *("samples_per_s", "peak_mib", "time_n", "params", "flops"),
+    *("samples_per_s", "pipeline_", "peak_mib", "time_n", "flagged_", "launch_"),
+    *("params", "flops"),
 )
 """How the columns of a comparison's table begin that are about cost or Δm."""
 

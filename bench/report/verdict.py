@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.compare import POWER, Comparison
-from bench.report.columns import interval, one_line, p_value, three_digits
+from bench.report.columns import interval, one_line, p_value, three_digits, times
 from bench.report.notes import counted
 from bench.report.pareto import costed, on_front
 
@@ -112,26 +112,52 @@ def _power(comparison: Comparison) -> str:
 
 
 def _cost(comparison: Comparison) -> str:
-    row, timed = best(comparison), costed(comparison)
-    if row is None or timed.empty:
+    table = comparison.table
+    timed = table[(table["variant"] != comparison.baseline) & table["step_ratio"].notna()]
+    if timed.empty:
         return "Nothing was timed beside the baseline, so what it costs is not known."
-    front = [one_line(name) for name in timed["variant"][on_front(timed)]]
-    return f"{_step(row, comparison)}; {_front(front, len(timed))}."
+    row, on_its_tasks = best(comparison), costed(comparison)
+    told = [_steps(timed, comparison) if row is None else _step(row, comparison)]
+    if row is not None and len(on_its_tasks) > 1:
+        front = [one_line(name) for name in on_its_tasks["variant"][on_front(on_its_tasks)]]
+        told.append(_front(front, len(on_its_tasks)))
+    return f"{'; '.join(told)}."
+
+
+def _steps(timed: pd.DataFrame, comparison: Comparison) -> str:
+    """What steps cost where no variant is tested, so that none is the one to tell of."""
+    low, high = timed["step_ratio"].min(), timed["step_ratio"].max()
+    several = len(timed) > 1
+    those = f"those of the {len(timed)} variants" if several else "that of the variant"
+    ratios = f"{low:.2f} to {high:.2f}" if several else f"{low:.2f}"
+    return (
+        f"A step of the baseline takes {_of_baseline(comparison)}, {those} timed beside it "
+        f"{ratios} times that"
+    )
 
 
 def _step(row: Row, comparison: Comparison) -> str:
-    own = "" if math.isnan(row["step_ms"]) else f"{three_digits(row['step_ms'])} ms"
     if row["variant"] == comparison.baseline:
-        return f"No mean score is above that of the baseline, a step of which takes {own}"
-    better = row["verdict"] == "better"
-    subject = "Its step" if better else f"A step of {one_line(row['variant'])}, highest by mean,"
+        return (
+            "No tested variant has a mean difference above zero; a step of the baseline takes "
+            f"{_of_baseline(comparison)}"
+        )
+    subject = "Its step"
+    if row["verdict"] != "better":
+        name = one_line(row["variant"])
+        subject = f"A step of {name}, which has the largest mean difference of those tested,"
     if math.isnan(row["step_ratio"]):
         return f"{subject} was not timed beside that of the baseline"
-    base = _row_of(comparison, comparison.baseline)
+    ratio = times(row["step_ratio"], row["step_ratio_lo"], row["step_ratio_hi"])
     return (
-        f"{subject} takes {row['step_ratio']:.2f} times that of the baseline "
-        f"({own} against {three_digits(base['step_ms'])} ms at batch size {comparison.batch_size})"
+        f"{subject} takes {ratio} times that of the baseline "
+        f"({three_digits(row['step_ms'])} ms against {_of_baseline(comparison)})"
     )
+
+
+def _of_baseline(comparison: Comparison) -> str:
+    step_ms = _row_of(comparison, comparison.baseline)["step_ms"]
+    return f"{three_digits(step_ms)} ms at batch size {comparison.batch_size}"
 
 
 def _front(front: Sequence[str], timed: int) -> str:

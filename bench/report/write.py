@@ -58,8 +58,8 @@ def _markdown(analysis: Analysis) -> Files:
     lines = [f"# {markdown(manifest['suite'])}", "", markdown(manifest["question"]), ""]
     lines += [*(markdown(sentence) for sentence in analysis.verdict), ""]
     lines += [to_markdown(analysis.comparison)]
-    if manifest["skips"]:
-        told = [f"{skip['variant']}: {skip['reason']}" for skip in manifest["skips"]]
+    if analysis.skips:
+        told = [f"{skip['variant']}: {skip['reason']}" for skip in analysis.skips]
         lines += ["Skipped:", "", *(f"- {markdown(text)}" for text in told), ""]
     if analysis.failed:
         lines += ["Not finished:", ""]

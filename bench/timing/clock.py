@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -38,8 +39,17 @@ class Chunk:
 class Clock(Protocol):
     """What the sampler measures with: `start`, phases + 1 marks in every step, `stop`."""
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the device works on its own while the host goes on."""
+        ...
+
     def now_ms(self) -> float:
         """Wall time since some fixed moment."""
+        ...
+
+    def hold(self, duration_ms: float) -> None:
+        """Keep an asynchronous device from its work for about so long, within a chunk."""
         ...
 
     def start(self) -> None:
@@ -72,6 +82,8 @@ def steps_marked(marks: int, phases: int) -> int:
 class CpuClock:
     """Times work that runs on the calling thread, to the resolution of `time.perf_counter_ns`."""
 
+    asynchronous: bool = False
+
     def __init__(self) -> None:
         self._started_ns = 0
         self._marks_ns: list[int] = []
@@ -79,6 +91,9 @@ class CpuClock:
     def now_ms(self) -> float:
         """Time of the performance counter."""
         return time.perf_counter_ns() / 1e6
+
+    def hold(self, duration_ms: float) -> None:
+        """Nothing: there is nobody to hold."""
 
     def start(self) -> None:
         """Begin a chunk."""
@@ -97,11 +112,16 @@ class CpuClock:
         return Chunk(phase_ms=np.diff(marks_ns, axis=1) / 1e6, wall_ms=wall_ns / 1e6)
 
 
+_TICKS_PER_MS = 2_000_000
+
+
 class CudaClock:
     """Times work on the current stream of a CUDA device with events.
 
     Nothing waits within a chunk, so that the host runs ahead of the device as it does in training.
     """
+
+    asynchronous: bool = True
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -113,6 +133,11 @@ class CudaClock:
     def now_ms(self) -> float:
         """Time of the host's performance counter."""
         return time.perf_counter_ns() / 1e6
+
+    def hold(self, duration_ms: float) -> None:
+        """Queue a kernel that counts clock ticks; one of 2 GHz is taken for granted."""
+        with torch.cuda.device(self._device):
+            torch.cuda._sleep(int(duration_ms * _TICKS_PER_MS))  # type: ignore[no-untyped-call]
 
     def start(self) -> None:
         """Wait for the device once, then begin a chunk."""
@@ -141,6 +166,18 @@ class CudaClock:
             for first in range(0, self._used, phases + 1)
         ]
         return Chunk(phase_ms=np.array(phase_ms, dtype=np.float64), wall_ms=wall_ns / 1e6)
+
+
+def seconds_on(device: torch.device) -> Callable[[], float]:
+    """A timer for measuring tools: seconds of the host, once the device has done its work."""
+    clock = clock_for(device)
+
+    def seconds() -> float:
+        if clock.asynchronous:
+            torch.cuda.synchronize(device)
+        return clock.now_ms() / 1e3
+
+    return seconds
 
 
 def clock_for(device: torch.device) -> Clock:

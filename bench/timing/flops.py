@@ -1,9 +1,10 @@
-"""Floating-point operations of one call, counted from the operators it dispatches."""
+"""Floating-point operations of a step, counted from the operators it dispatches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -20,9 +21,27 @@ def count_flops(fn: Callable[[], object]) -> int:
     attention count as the matrix products they consist of, on every device alike: their fused
     kernels, which the counter takes for nothing on some devices, are switched off during the call.
     """
-    with _composed_of_matmuls(), FlopCounterMode(display=False) as counter:
+    with counting() as counter:
         fn()
     return int(counter.get_total_flops())
+
+
+def count_phases(
+    step: Callable[[Callable[[], None]], None], phases: Sequence[str]
+) -> dict[str, int]:
+    """FLOPs of each phase of a step, which calls what it is given at its start and after each."""
+    counts: list[int] = []
+    with counting() as counter:
+        step(lambda: counts.append(int(counter.get_total_flops())))
+    differences = (after - before for before, after in pairwise(counts))
+    return dict(zip(phases, differences, strict=True))
+
+
+@contextmanager
+def counting() -> Iterator[FlopCounterMode]:
+    """A counter of what is run inside, by the rules of `count_flops`."""
+    with _composed_of_matmuls(), FlopCounterMode(display=False) as counter:
+        yield counter
 
 
 @contextmanager

@@ -12,9 +12,15 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
+from bench.numerics import compile_counts, no_recompiles
 from bench.timing.clock import Chunk, Clock
+from bench.timing.samples import Turn
+from bench.timing.sensors import Sensor
 
 WarmUpReason = Literal["stable", "budget"]
+
+_QUEUED_STEPS = 5
+"""Steps whose work is queued at once; a device takes about a thousand launches ahead."""
 
 
 class Workload(Protocol):
@@ -43,8 +49,8 @@ class Rules:
     two windows of `warmup_window_steps` differ by less than `warmup_drift` (a share of the last);
     it ends unstable after `warmup_budget_ms`. A chunk lasts about `chunk_ms`, within its bounds on
     the number of steps. A block converges once every arm has `min_samples` in `min_rounds` and the
-    half-width of its step's median interval is below `precision` (a share of the median); it ends
-    unconverged after `budget_ms`, but not before two rounds.
+    half-width of its step's interval over the rounds is below `precision` (a share of the median);
+    it ends unconverged after `budget_ms`, but not before two rounds.
     """
 
     warmup_min_steps: int = 5
@@ -56,7 +62,7 @@ class Rules:
     chunk_min_steps: int = 7
     chunk_max_steps: int = 50
     min_samples: int = 20
-    min_rounds: int = 3
+    min_rounds: int = 8
     precision: float = 0.02
     budget_ms: float = 60_000.0
 
@@ -124,6 +130,52 @@ def warm_up(workload: Workload, clock: Clock, rules: Rules) -> WarmUp:
         if elapsed_ms >= rules.warmup_budget_ms:
             return WarmUp(steps=steps, reason="budget", step_ms=median_ms)
         previous_ms = median_ms
+
+
+def take_turn(
+    workload: Workload, clock: Clock, rules: Rules, sensor: Sensor, round_index: int
+) -> tuple[Turn, Chunk]:
+    """One turn of an arm that was just built: first step, warm-up, chunk.
+
+    Raises an error of PyTorch's where compiled code is compiled again within the chunk: that would
+    be a sample of the compiler.
+    """
+    broken = compile_counts()["graph_breaks"]
+    first_ms = _run(workload, clock, 1).wall_ms
+    warm = warm_up(workload, clock, rules)
+    with no_recompiles():
+        sensor.start()
+        chunk = sample_chunk(workload, clock, chunk_steps(warm.step_ms, rules))
+        reading = sensor.stop()
+        device_ms = device_step_ms(workload, clock, warm.step_ms)
+    turn = Turn(
+        round=round_index,
+        steps=chunk.steps,
+        wall_ms=chunk.wall_ms,
+        warmup_steps=warm.steps,
+        warmup_reason=warm.reason,
+        first_ms=first_ms,
+        device_ms=device_ms,
+        graph_breaks=compile_counts()["graph_breaks"] - broken,
+        state=reading.state,
+        flags=reading.flags,
+    )
+    return turn, chunk
+
+
+def device_step_ms(workload: Workload, clock: Clock, step_ms: float) -> float:
+    """Median step of a device that never waits for the host; NaN where the two are one.
+
+    The device is held until the host has queued a few steps. A step that itself waits for the
+    device cannot be queued: its time is then that of host and device together.
+    """
+    if not clock.asynchronous:
+        return math.nan
+    clock.start()
+    clock.hold(1.5 * _QUEUED_STEPS * step_ms)
+    for _ in range(_QUEUED_STEPS):
+        workload.step(clock.mark)
+    return float(np.median(clock.stop(len(workload.phases)).step_ms))
 
 
 def chunk_steps(step_ms: float, rules: Rules) -> int:

@@ -1,15 +1,19 @@
-"""What a timing block times: a variant's training step, or its inference."""
+"""What a timing block times of a variant: its training step, or its forward pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
+from bench.numerics import Around, eager
 from bench.step import PHASES, unmarked
-from bench.timing.flops import count_flops
-from bench.timing.memory import peak_memory_mib
+from bench.timing.flops import count_phases
+from bench.timing.memory import peak_memory_mib, reserved_memory_mib
+from bench.timing.parts import count_parts
+from bench.timing.pipeline import PipelineWorkload
 from bench.timing.sampler import Workload
 from bench.training import build_step
 from mtmm.spec import Batch, DataBundle
@@ -17,6 +21,20 @@ from mtmm.spec import Batch, DataBundle
 Config = Mapping[str, Any]
 
 _SEED = 0  # of the weights; a step costs the same whatever they are
+
+
+class ModelWorkload(Workload, Protocol):
+    """A workload that is a model's."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is stepped."""
+        ...
+
+    @property
+    def around(self) -> Around:
+        """What its forward passes are put into."""
+        ...
 
 
 class TrainingWorkload:
@@ -28,6 +46,7 @@ class TrainingWorkload:
         self.samples = len(batch)
         self._batch = batch
         self._step = build_step(config, bundle, seed=_SEED, device=batch.device)
+        self.model, self.around = self._step.model, self._step.around
 
     def step(self, mark: Callable[[], None]) -> None:
         """See `Workload.step`."""
@@ -42,33 +61,73 @@ class InferenceWorkload:
     def __init__(self, config: Config, bundle: DataBundle, batch: Batch) -> None:
         self.samples = len(batch)
         self._batch = batch
-        self._model = build_step(config, bundle, seed=_SEED, device=batch.device).model.eval()
+        step = build_step(config, bundle, seed=_SEED, device=batch.device)
+        self.model, self.around = step.model.eval(), step.around
 
     def step(self, mark: Callable[[], None]) -> None:
         """See `Workload.step`."""
         with torch.inference_mode():
             mark()
-            self._model(self._batch.inputs, self._batch.present)
+            with self.around():
+                self.model(self._batch.inputs, self._batch.present)
             mark()
 
 
-WORKLOADS: Mapping[str, Callable[[Config, DataBundle, Batch], Workload]] = {
+class ForwardWorkload:
+    """The forward pass of a variant in training mode, which keeps what a backward pass needs."""
+
+    phases = ("forward",)
+
+    def __init__(self, config: Config, bundle: DataBundle, batch: Batch) -> None:
+        self.samples = len(batch)
+        self._batch = batch
+        step = build_step(config, bundle, seed=_SEED, device=batch.device)
+        self.model, self.around = step.model, step.around
+
+    def step(self, mark: Callable[[], None]) -> None:
+        """See `Workload.step`."""
+        mark()
+        with self.around():
+            self.model(self._batch.inputs, self._batch.present)
+        mark()
+
+
+WORKLOADS: Mapping[str, Callable[[Config, DataBundle, Batch], ModelWorkload]] = {
     "train": TrainingWorkload,
     "inference": InferenceWorkload,
+    "forward": ForwardWorkload,
+    "pipeline": PipelineWorkload,
 }
 
 
 def first_batch(bundle: DataBundle, batch_size: int) -> Batch:
     """The first training samples; where there are fewer than `batch_size`, they repeat."""
-    index = torch.arange(batch_size, device=bundle.train.device)
+    labelled = next(iter(bundle.train.labelled.values()))
+    index = torch.arange(batch_size, device=labelled.device)
     return bundle.train.take(index % len(bundle.train))
 
 
-def measure_cost(workload: Workload, device: torch.device) -> dict[str, float]:
-    """Peak memory and FLOPs of one step, untimed."""
+def measure_cost(workload: ModelWorkload, device: torch.device) -> dict[str, Any]:
+    """Peak memory and FLOPs of one step, untimed.
 
-    def step() -> None:
-        workload.step(unmarked)
-
-    step()  # the first step allocates what stays: the optimizer's state, workspaces
-    return {"peak_mib": peak_memory_mib(step, device), "flops": count_flops(step)}
+    `peak_mib` and `flops` of the step, `phase_peak_mib` and `phase_flops` of its phases,
+    `part_flops` of the parts of the model (see `count_parts`; a model of one's own has those that
+    its `parts` names), and on CUDA `reserved_mib`, which the allocator held.
+    """
+    workload.step(unmarked)  # the first step allocates what stays: optimizer's state, workspaces
+    peaks = peak_memory_mib(workload.step, workload.phases, device)
+    parts: Mapping[str, nn.Module] = getattr(workload.model, "parts", dict)()
+    # Compiled code does not call its parts; a part alone is replayed as it was called.
+    with eager(), workload.around():
+        flops = count_phases(workload.step, workload.phases)
+        part_flops = count_parts(lambda: workload.step(unmarked), parts)
+    cost = {
+        "peak_mib": max(peaks.values()),
+        "phase_peak_mib": peaks,
+        "flops": sum(flops.values()),
+        "phase_flops": flops,
+        "part_flops": part_flops,
+    }
+    if device.type == "cuda":
+        cost["reserved_mib"] = reserved_memory_mib(workload.step, device)
+    return cost

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import torch
+
 from mtmm.heads import HEADS
 from mtmm.heads.base import ClassWeights, Objective
 from mtmm.settings import listed, nearest
-from mtmm.spec import Batch, Task
+from mtmm.spec import Split, Task
 
 
 def objectives(tasks: Sequence[Task]) -> dict[str, Objective]:
@@ -19,12 +21,13 @@ def objectives(tasks: Sequence[Task]) -> dict[str, Objective]:
 def weighted(
     judged: Mapping[str, Objective],
     class_weights: Literal["balanced"] | Mapping[str, ClassWeights],
-    train: Batch,
+    train: Split,
+    device: torch.device,
 ) -> dict[str, Objective]:
     """The objectives with weighted classes: of every task, or of those named.
 
-    `train` holds the labels that `balanced` weights come from. Raises ValueError for a task that
-    is not there or has no classes, and for weights that do not fit.
+    `train` holds the labels that `balanced` weights come from; the weights are on `device`. Raises
+    ValueError for a task that is not there or has no classes, and for weights that do not fit.
     """
     if class_weights == "balanced":
         class_weights = dict.fromkeys(judged, "balanced")
@@ -32,10 +35,11 @@ def weighted(
         if name not in judged:
             hint = f"{nearest(name, judged)} (there are: {listed(judged)})"
             raise ValueError(f"`class_weights` must name tasks; found '{name}'{hint}")
+    labels = {task: (train.targets[task], train.labelled[task]) for task in class_weights}
     return {
         **judged,
         **{
-            task: judged[task].weighted(weights, train.targets[task], train.labelled[task])
+            task: judged[task].weighted(weights, *(part.to(device) for part in labels[task]))
             for task, weights in class_weights.items()
         },
     }

@@ -9,7 +9,7 @@ import pytest
 
 import bench
 import mtmm
-from mtmm.spec import DataBundle
+from mtmm.spec import DataBundle, in_memory
 
 
 def test_plan_run_and_load(suite: dict[str, Any], tmp_path: Path) -> None:
@@ -27,7 +27,8 @@ def test_a_wrong_suite_is_an_input_error(suite: dict[str, Any]) -> None:
 
 def test_models_are_built_from_a_configuration(bundle: DataBundle) -> None:
     model = mtmm.build_model({"encoders": {"image": "lenet", "text": "lstm"}}, bundle)
-    output = model(bundle.val.inputs, bundle.val.present)
+    val = in_memory(bundle.val)
+    output = model(val.inputs, val.present)
     assert output.outputs["script"].shape == (len(bundle.val), 16)
 
 

@@ -166,6 +166,7 @@ TIMED = {
     "freeze": ["encoders"],
     "lr_scale": {"encoders": 0.1},
     "threads": 2,
+    "loader_workers": 0,
 }
 
 

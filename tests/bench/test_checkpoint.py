@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_read_starts_anew(
     file = tmp_path / "cell.pt"
     file.write_bytes(b"\x80nonsense")
     result = train(config, bundle, seed=3, device=CPU, checkpoint=file)
-    assert "cannot be read, training starts anew" in capsys.readouterr().out
+    assert "cannot be read or does not fit, training starts anew" in capsys.readouterr().out
     assert timeless(result) == timeless(train(config, bundle, seed=3, device=CPU))
 
 
@@ -101,3 +101,58 @@ def test_without_the_setting_nothing_is_kept(
 def test_it_is_no_part_of_the_identity(config: dict[str, Any]) -> None:
     often = {**config, "train": {**config["train"], "checkpoint": 1.0}}
     assert TrainCell(config, 0, "d", "cpu").id == TrainCell(often, 0, "d", "cpu").id
+
+
+@pytest.mark.parametrize("foreign", ["nothing in common", "another size", "no progress"])
+def test_a_file_that_does_not_fit_starts_anew_with_nothing_of_it(
+    config: dict[str, Any],
+    bundle: DataBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    foreign: str,
+) -> None:
+    config, file = rich(config), tmp_path / "cell.pt"
+    whole = timeless(train(config, bundle, seed=3, device=CPU))
+    other = config if foreign == "no progress" else rich(config, width=2 * config["model"]["width"])
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "remove", lambda self: None)
+        train(other, bundle, seed=4, device=CPU, checkpoint=file)
+    kept = torch.load(file, weights_only=True)
+    if foreign == "nothing in common":
+        kept = {"foreign": 1}
+    if foreign == "no progress":
+        kept["progress"]["selections"] = [{"none": 1}]
+    torch.save(kept, file)
+    assert timeless(train(config, bundle, seed=3, device=CPU, checkpoint=file)) == whole
+    assert "does not fit, training starts anew" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [OSError("No space left"), RuntimeError("unexpected pos 64")])
+def test_a_file_that_cannot_be_written_does_not_end_training(
+    config: dict[str, Any],
+    bundle: DataBundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    def full(state: object, path: Path) -> None:
+        path.write_text("half of it")
+        raise error
+
+    config = rich(config)
+    whole = timeless(train(config, bundle, seed=3, device=CPU))
+    monkeypatch.setattr(torch, "save", full)
+    kept = train(config, bundle, seed=3, device=CPU, checkpoint=tmp_path / "kept" / "cell.pt")
+    assert timeless(kept) == whole
+    assert "cannot be written, training goes on" in capsys.readouterr().out
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_what_a_kill_amid_writing_leaves_is_replaced(
+    config: dict[str, Any], bundle: DataBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "cell.partial").write_text("half of it")
+    train(rich(config), bundle, seed=3, device=CPU, checkpoint=tmp_path / "cell.pt")
+    assert list(tmp_path.iterdir()) == []

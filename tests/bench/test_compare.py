@@ -257,12 +257,15 @@ def test_timing_columns() -> None:
     records = train("base", BASE) + train("fast", UNSURE) + train("later", WORSE)
     records += [timing("base", 40.0), timing("fast", 30.0), timing("base", 99.0, batch_size=64)]
     records += [timing("fast", 16.0, mode="inference"), timing("later", 20.0, block="b2")]
+    records += [timing("fast", 50.0, mode="pipeline", block="b3")]
     comparison = compared(records)
     fast, later = row(comparison, "fast"), row(comparison, "later")
     assert comparison.batch_size == 8
     assert fast[["step_ms", "step_lo_ms", "step_hi_ms"]].tolist() == [30.0, 29.0, 31.0]
     assert (fast["forward_ms"], fast["inference_ms"]) == (7.5, 2.0)
     assert fast["samples_per_s"] == pytest.approx(8000 / 30)
+    assert fast["pipeline_samples_per_s"] == pytest.approx(8000 / 50)
+    assert math.isnan(later["pipeline_samples_per_s"])
     assert fast["step_ratio"] == 0.75
     assert row(comparison, "base")["step_ratio"] == 1.0
     assert (fast["params"], fast["flops"], fast["peak_mib"]) == (1000, 5000, 64.0)

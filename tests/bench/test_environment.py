@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import json
+import shlex
 
 import pytest
 import torch
 
 from bench import environment
-from bench.environment import describe, device_name, pick_device
+from bench.environment import pick_device
 
 
-def test_it_can_be_kept_as_json_and_does_not_change_by_itself() -> None:
-    first, second = describe(torch.device("cpu")), describe(torch.device("cpu"))
-    assert first == second == json.loads(json.dumps(first))
-    assert first["device"] == {"type": "cpu", "name": device_name(torch.device("cpu"))}
-    assert first["memory_gib"] > 0
+def test_the_command_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["run", "my suite.yaml", "--set", "seeds=[0, 7]"]
+    monkeypatch.setattr("sys.argv", ["/somewhere/bench", *given])
+    assert shlex.split(environment.command()) == ["mtmm-bench", *given]
 
 
 def test_auto_is_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,11 +37,3 @@ def test_devices_that_are_not_there(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ValueError, match=message):
         pick_device(wanted)
-
-
-def test_outside_of_a_checkout_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_git(*_: object) -> str:
-        raise FileNotFoundError("git")
-
-    monkeypatch.setattr(environment, "_run", no_git)
-    assert describe(torch.device("cpu"))["git"] is None

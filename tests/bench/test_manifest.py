@@ -6,12 +6,13 @@ from typing import Any
 
 from bench.api import plan
 from bench.manifest import write_manifest
-from bench.store import MANIFEST_VERSION, Store
+from bench.records import MANIFEST_VERSION
+from bench.store import Store
 
 
 def manifest(suite: dict[str, Any], root: Path) -> dict[str, Any]:
     planned, store = plan(suite), Store(root)
-    write_manifest(planned, store, planned.cells("cpu"), planned.blocks("machine"))
+    write_manifest(planned, store, planned.cells("cpu"), planned.blocks("machine"), "a command")
     told: dict[str, Any] = json.loads((root / "small" / "manifest.json").read_text("utf-8"))
     return told
 
@@ -48,3 +49,15 @@ def test_it_holds_the_direction_of_every_metric_the_primary_one_first(
 def test_an_ablation_that_a_sweep_holds_too_is_one(suite: dict[str, Any], tmp_path: Path) -> None:
     suite |= {"sweep": [{"fusion": ["sum"]}], "ablate": {"fusion": "sum"}}
     assert [v["ablation"] for v in manifest(suite, tmp_path)["variants"]] == [False, True]
+
+
+def test_it_holds_the_records_of_each_block(suite: dict[str, Any], tmp_path: Path) -> None:
+    suite |= {"timing": {"modes": ["train"]}}
+    told = manifest(suite, tmp_path)
+    (block,) = plan(suite).blocks("machine")
+    assert told["blocks"] == {block.id: [unit for v in told["variants"] for unit in v["time"]]}
+
+
+def test_a_run_from_python_does_not_name_a_command_line(finished: Path) -> None:
+    told = json.loads((finished / "manifest.json").read_text("utf-8"))
+    assert told["command"] == "bench.run(…)"

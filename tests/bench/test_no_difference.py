@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.api import plan
 from bench.compare import compare
-from bench.execution.training import Options
+from bench.execution.run import Options
 from bench.progress import Progress
 from bench.report.analysis import Metric
 from bench.report.frame import load_results

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from rich.console import Console
 
 import bench
 from bench.api import plan
@@ -19,7 +20,10 @@ from bench.cell import TimingBlock
 from bench.cli import main
 from bench.errors import InputError
 from bench.execution import timing
+from bench.execution.run import Options, Run
 from bench.plugins import importable, load_again, load_plugins, own_components
+from bench.progress import Progress
+from bench.store import Store
 from mtmm.components import REGISTRIES, Registration, registered, restore, snapshot
 from mtmm.fusion import FUSIONS
 
@@ -327,13 +331,16 @@ def test_what_a_script_or_notebook_defines_no_other_process_has() -> None:
 
 
 def test_such_a_block_is_timed_in_this_process(
-    examples: Path, monkeypatch: pytest.MonkeyPatch
+    examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timed = block(examples, "my_model")
+    timed, at_work = block(examples, "my_model"), timing._AtWork(tmp_path / "arm")
+    options = Options(devices=(torch.device("cpu"),))
+    run = Run(Store(tmp_path), options, "environment", tmp_path)
+    one = timing.Timing(run, Progress(Console(), quiet=True), {})
     calls: list[str] = []
 
-    def isolated(*arguments: Any) -> list[Any]:
-        calls.append(f"a new process with {len(arguments[-1])} components")
+    def isolated(*arguments: Any, **_: Any) -> list[Any]:
+        calls.append(f"a new process with {len(arguments[3])} components")
         return []
 
     def inline(*_: Any) -> list[Any]:
@@ -342,9 +349,9 @@ def test_such_a_block_is_timed_in_this_process(
 
     monkeypatch.setattr(timing, "call_isolated", isolated)
     monkeypatch.setattr(timing, "time_block", inline)
-    timing._time(timed, torch.device("cpu"))
+    one._call(timed, at_work)
     monkeypatch.setattr(timing, "importable", lambda own: False)
-    timing._time(timed, torch.device("cpu"))
+    one._call(timed, at_work)
     assert calls == ["a new process with 4 components", "this one"]
 
 
@@ -367,7 +374,7 @@ def test_a_new_process_tells_when_the_code_has_changed(
     with (examples / "my_numbers.py").open("a", encoding="utf-8") as file:
         file.write("more = 1\n")
 
-    def changed(*_: Any) -> None:
+    def changed(*_: Any, **__: Any) -> None:
         now = snapshot()
         forget(examples)
         restore(before)
@@ -377,7 +384,7 @@ def test_a_new_process_tells_when_the_code_has_changed(
             restore(now)
 
     monkeypatch.setattr(timing, "call_isolated", changed)
-    frame = bench.run(value, results=tmp_path / "results", device="cpu")
+    frame = bench.run(value, results=tmp_path / "results", device="cpu", workers=0)
     timed = frame[frame["kind"] == "time"]
     assert set(timed["status"]) == {"error"}
     (reason,) = set(timed["reason"])

@@ -37,3 +37,10 @@ def test_a_bar_with_what_runs_and_failures_on_a_terminal() -> None:
 
 def test_quiet_shows_nothing() -> None:
     assert shown(terminal=False, quiet=True) == ""
+
+
+def test_what_is_told_stays_on_its_line() -> None:
+    file = io.StringIO()
+    with Progress(Console(file=file, width=120)).stage("train", 1) as stage:
+        stage.ended("a", "error: no\n\x1b[31mred")
+    assert file.getvalue() == "train 1/1: a: error: no [31mred\n"

@@ -13,10 +13,13 @@ import torch
 import yaml
 from rich.console import Console
 
+from bench import running
 from bench.api import plan
+from bench.errors import InputError
 from bench.execution import timing
 from bench.execution.isolated import call_isolated
-from bench.execution.training import Options
+from bench.execution.locks import UnitLock
+from bench.execution.run import Options, Run
 from bench.progress import Progress
 from bench.report.frame import load_frame
 from bench.running import Outcome, run_plan
@@ -47,7 +50,9 @@ def test_a_lost_record_is_run_again(suite: dict[str, Any], tmp_path: Path) -> No
     go(suite, tmp_path)
     victim = sorted((tmp_path / "cells").iterdir())[0]
     victim.write_text("{")
-    assert go(suite, tmp_path) == Outcome(1, 3, ())
+    outcome = go(suite, tmp_path)
+    assert (outcome.ran, outcome.reused, len(outcome.moved)) == (1, 3, 1)
+    assert go(suite, tmp_path).moved == ()
 
 
 def test_a_block_is_timed_whole_or_read(suite: dict[str, Any], tmp_path: Path) -> None:
@@ -93,19 +98,44 @@ def test_fail_fast_ends_with_the_first_failure(suite: dict[str, Any], tmp_path: 
     assert outcome.ran == 2
     assert len(outcome.failed) == 1
     assert "ended by the first failure" in outcome.stopped
+    assert (outcome.reused, outcome.not_run) == (0, 2)
 
 
-def test_a_timing_process_that_dies_is_a_record_and_its_block_is_tried_again(
+def test_a_timing_process_that_dies_is_a_record_until_it_is_to_be_tried_again(
     suite: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite |= {"seeds": 1, "timing": {"modes": ["inference"], "budget_s": 0.1}}
     with monkeypatch.context() as patch:
-        patch.setattr(timing, "call_isolated", lambda *_: call_isolated(os._exit, 1))
+        patch.setattr(timing, "call_isolated", lambda *_, **__: call_isolated(os._exit, 1))
         outcome = go(suite, tmp_path)
     assert len(outcome.failed) == 2
     assert "the timing process died: exit code 1" in outcome.failed[0][1]
     assert set(load_frame(tmp_path / "small")["status"]) == {"ok", "error"}
-    assert go(suite, tmp_path) == Outcome(2, 2, ())
+    again = go(suite, tmp_path)
+    assert (again.ran, again.reused, again.failed) == (0, 4, outcome.failed)
+    again = go(suite, tmp_path, retry_failed=True)
+    assert (again.ran, again.reused, again.failed) == (2, 2, ())
+    assert len(list((tmp_path / "set-aside").iterdir())) == 2
+
+
+def test_what_cannot_be_trained_is_not_timed(suite: dict[str, Any], tmp_path: Path) -> None:
+    suite |= {"seeds": 1, "timing": {"modes": ["inference"], "budget_s": 0.1}}
+    suite["sweep"] = [{"sharing": ["hard", "separate"]}]
+    bad = plan(suite).cells("cpu")["separate", 0]
+    Store(tmp_path).write(bad.id, {"kind": "train", "status": "error", "reason": "exit code 3"})
+    outcome = go(suite, tmp_path)
+    assert (outcome.ran, outcome.reused) == (3, 1)
+    assert [label for label, _ in outcome.failed] == ["separate seed 0"]
+    frame = load_frame(tmp_path / "small")
+    timed = frame[frame["kind"] == "time"]
+    assert dict(zip(timed["variant"], timed["status"], strict=True)) == {
+        "hard": "ok",
+        "separate": "skipped",
+    }
+    assert set(timed["reason"]) == {"", "not trained: error: exit code 3"}
+    assert go(suite, tmp_path).ran == 0
+    again = go(suite, tmp_path, retry_failed=True)
+    assert (again.ran, again.reused, again.failed) == (3, 1, ())
 
 
 def test_a_record_that_cannot_be_written_fails_alone(
@@ -133,10 +163,69 @@ def test_a_record_that_cannot_be_written_fails_alone(
     assert go(suite, tmp_path) == Outcome(1, 3, ())
 
 
+@pytest.mark.parametrize("function", ["write_manifest", "folder_of_run"])
+def test_a_disk_that_is_full_is_told_before_anything_runs(
+    suite: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(running, function, full)
+    with pytest.raises(InputError, match=r"nothing can be written there: .*No space left"):
+        go(suite, tmp_path)
+
+
+def test_a_cell_that_cannot_be_locked_fails_alone(
+    suite: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire, count = UnitLock.acquire, 0
+
+    def full_once(self: UnitLock, label: str) -> bool:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return acquire(self, label)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnitLock, "acquire", full_once)
+        outcome = go(suite, tmp_path)
+    ((label, reason),) = outcome.failed
+    assert label == "separate seed 0"
+    assert "it could not be started" in reason
+    assert go(suite, tmp_path) == Outcome(1, 3, ())
+
+
+def test_what_another_run_has_tried_again_since_is_left_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    failed = {"kind": "train", "status": "error", "reason": "no"}
+    store.write("a1", failed)
+    options = Options(devices=(torch.device("cpu"),))
+    run = Run(store, options, "environment", tmp_path, again={"a1": store.stamp("a1")})
+    os.utime(store.path("a1"), ns=(1, 1))
+    run.set_aside("a1")
+    assert store.has("a1")
+    os.utime(store.path("a1"), ns=(run.again["a1"], run.again["a1"]))
+    run.set_aside("a1")
+    assert not store.has("a1")
+
+
+def test_a_time_limit_is_told_not_to_hold_in_this_process(
+    suite: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = Options(devices=(torch.device("cpu"),), workers=0, timeout_s=60)
+    run_plan(plan(suite), Store(tmp_path), options, Progress(Console()))
+    assert "--timeout does not hold for them" in capsys.readouterr().out
+
+
+def test_a_run_leaves_nothing_of_what_its_processes_share(finished: Path) -> None:
+    assert [path.name for path in (finished.parent / "shared").iterdir()] == ["lock"]
+
+
 def test_the_environment_is_stored_once(finished: Path) -> None:
     (only,) = (finished.parent / "environments").iterdir()
     described = json.loads(only.read_text(encoding="utf-8"))
-    assert described["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert described["identity"]["packages"]["torch"] == torch.__version__.partition("+")[0]
     records = [json.loads(p.read_text()) for p in (finished.parent / "cells").iterdir()]
     assert {record["environment"] for record in records} == {only.stem}
 

@@ -12,7 +12,6 @@ from bench.statistics import (
     bootstrap_interval,
     holm,
     mean_interval,
-    median_interval,
     paired_difference,
     ratio_of_medians,
     sign_flip,
@@ -178,32 +177,6 @@ def test_smallest_detectable_edges() -> None:
         smallest_detectable(1.0, 6, 0.05, power=0.05)
     with pytest.raises(ValueError, match="sd must be at least 0, found nan"):
         smallest_detectable(math.nan, 6, 0.05)
-
-
-@pytest.mark.parametrize(("n", "lower", "upper"), [(6, 1, 6), (9, 2, 8), (10, 2, 9), (100, 40, 61)])
-def test_median_interval_ranks(n: int, lower: int, upper: int) -> None:
-    values = np.random.default_rng(0).permutation(np.arange(1, n + 1))
-    assert median_interval(values) == ((n + 1) / 2, lower, upper)
-    # The ranks are the narrowest pair that covers: P(lower <= Binomial(n, 1/2) < upper).
-    coverage = stats.binom.cdf(upper - 1, n, 0.5) - stats.binom.cdf(lower - 1, n, 0.5)
-    narrower = stats.binom.cdf(upper - 2, n, 0.5) - stats.binom.cdf(lower, n, 0.5)
-    assert narrower < 0.95 <= coverage
-
-
-def test_median_interval_has_no_bounds_below_six_values() -> None:
-    assert median_interval([3.0, 1.0, 2.0, 5.0, 4.0]) == pytest.approx(
-        (3.0, math.nan, math.nan), nan_ok=True
-    )
-    assert median_interval([1.0, 2.0, 3.0], level=0.75) == (2.0, 1.0, 3.0)
-    assert all(math.isnan(value) for value in median_interval([]))
-
-
-def test_median_interval_covers_skewed_samples() -> None:
-    samples = np.random.default_rng(0).exponential(1.0, (2000, 15))
-    intervals = [median_interval(sample) for sample in samples]
-    covered = np.mean([lo <= math.log(2) <= hi for _, lo, hi in intervals])
-    # n = 15 takes ranks 4 and 12: exactly 96.5 %.
-    assert covered == pytest.approx(0.9648, abs=0.012)
 
 
 def test_ratio_of_medians() -> None:

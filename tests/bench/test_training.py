@@ -15,11 +15,11 @@ from torch.nn.functional import cross_entropy
 from bench import evaluation
 from bench import training as training_module
 from bench.evaluation import evaluate, primary_score
+from bench.loading import batches
 from bench.selection import Progress, Selection, select
 from bench.step import task_losses
 from bench.training import (
     DivergedError,
-    batches,
     build_step,
     islands,
     threads,
@@ -27,7 +27,7 @@ from bench.training import (
     train_epoch,
 )
 from mtmm.seeding import generator
-from mtmm.spec import DataBundle
+from mtmm.spec import DataBundle, in_memory
 
 CPU = torch.device("cpu")
 
@@ -170,7 +170,8 @@ def test_an_epoch_shows_no_sample_twice(bundle: DataBundle) -> None:
     )
     assert len(seen) == len(bundle.train) // 50 * 50
     times = Counter(tuple(row) for row in seen.tolist())
-    there = Counter(tuple(row) for row in bundle.train.inputs["image"].flatten(1).tolist())
+    image = in_memory(bundle.train).inputs["image"]
+    there = Counter(tuple(row) for row in image.flatten(1).tolist())
     assert times <= there
 
 
@@ -437,7 +438,7 @@ def test_islands_are_those_the_model_names_or_one() -> None:
 def test_the_memory_format_is_that_of_convolutions(
     config: dict[str, Any], bundle: DataBundle, name: str, layout: torch.memory_format
 ) -> None:
-    changed = {**config, "numerics": {"memory_format": name}}
+    changed = {**config, "numerics": {**config["numerics"], "memory_format": name}}
     step = build_step(changed, bundle, seed=0, device=CPU)
     weights = [p for p in step.model.parameters() if p.dim() == 4]
     assert all(weight.is_contiguous(memory_format=layout) for weight in weights)
@@ -466,7 +467,7 @@ def test_learned_weights_are_stepped_at_their_own_rate(
     step = build_step({**config, "weighting": weighting}, bundle, seed=0, device=CPU)
     group = step.optimizer.param_groups[1]
     assert (group["lr"], group["weight_decay"]) == (0.5, 0.0)
-    step(bundle.train)
+    step(in_memory(bundle.train))
     # Adam's first step moves by the rate, against the sign of ½ − e^{-s} L.
     assert step.state["log_variance"].tolist() == pytest.approx([0.5, 0.5], rel=1e-4)
 
@@ -483,7 +484,7 @@ def test_equal_static_weights_train_as_equal_does(
 def test_a_task_without_labels_and_an_absent_modality_train(
     config: dict[str, Any], bundle: DataBundle
 ) -> None:
-    split = bundle.train
+    split = in_memory(bundle.train)
     missing = replace(
         split,
         labelled={**split.labelled, "slant": torch.zeros(len(split), dtype=torch.bool)},

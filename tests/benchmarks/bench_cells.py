@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 
 from bench.api import plan
-from bench.execution.training import Options
+from bench.execution.run import Options
 from bench.progress import Progress
 from bench.running import run_plan
 from bench.store import Store

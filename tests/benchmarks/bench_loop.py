@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from bench.loading import batches
 from bench.optimization import build_schedule
 from bench.statistics import ratio_of_medians
 from bench.training import build_step, threads, train_epoch
@@ -23,7 +24,7 @@ from bench.variant import resolve_variant
 from mtmm.data import DATASETS
 from mtmm.model import build_model
 from mtmm.seeding import generator
-from mtmm.spec import DataBundle
+from mtmm.spec import DataBundle, in_memory
 
 BATCH = 64
 RAW: dict[str, Any] = {
@@ -42,7 +43,7 @@ def ours(config: dict[str, Any], bundle: DataBundle) -> Callable[[], None]:
     order = generator(0, "order")
 
     def epoch() -> None:
-        train_epoch(step, bundle.train, BATCH, order, schedule).tolist()
+        train_epoch(step, batches(bundle.train, BATCH, order), schedule).tolist()
 
     return epoch
 
@@ -52,7 +53,8 @@ def bare(config: dict[str, Any], bundle: DataBundle) -> Callable[[], None]:
     model = build_model(config["model"], bundle, seed=0).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     order = generator(0, "order")
-    inputs, present, targets = bundle.train.inputs, bundle.train.present, bundle.train.targets
+    train = in_memory(bundle.train)
+    inputs, present, targets = train.inputs, train.present, train.targets
 
     def epoch() -> None:
         total = 0.0

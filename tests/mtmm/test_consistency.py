@@ -9,7 +9,7 @@ import torch
 
 from mtmm.consistency import check_built, no_description
 from mtmm.data.base import Dataset
-from mtmm.spec import Batch, DataBundle, Description, Modality, Task
+from mtmm.spec import Batch, DataBundle, Description, Modality, Task, in_memory
 
 Change = Callable[[DataBundle], Any]
 
@@ -34,10 +34,9 @@ def split(key: str, name: str, change: Callable[[torch.Tensor], Any]) -> Change:
     """The bundle with one tensor of `val` changed."""
 
     def changed(bundle: DataBundle) -> DataBundle:
-        tensors = dict(getattr(bundle.val, key))
-        return replace(
-            bundle, val=replace(bundle.val, **{key: {**tensors, name: change(tensors[name])}})
-        )
+        val = in_memory(bundle.val)
+        tensors = dict(getattr(val, key))
+        return replace(bundle, val=replace(val, **{key: {**tensors, name: change(tensors[name])}}))
 
     return changed
 
@@ -69,7 +68,7 @@ def test_what_is_as_it_was_described_passes(whole: DataBundle, description: Desc
         (described(modalities=(IMAGE,)), "its `modalities` must be what `describe` says, (Mod"),
         (described(tasks=(LEFT,)), "its `tasks` must be what `describe` says, (Task(name='left'"),
         (described(fingerprint="x"), "its `fingerprint` must be what `describe` says, none; fo"),
-        (described(val=3), "`val` must be a Batch; found the whole number 3"),
+        (described(val=3), "`val` must be a Batch or have targets, labelled, __len__, t"),
         (lambda bundle: replace(bundle, val=bundle.val.take(torch.arange(0))), "val: has no samp"),
         (split("inputs", "text", lambda x: None), "val: `inputs` must hold a tensor for each of"),
         (split("targets", "right", lambda x: None), "val: `targets` must hold a tensor for each"),

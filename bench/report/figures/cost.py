@@ -30,7 +30,7 @@ MOST_LABELS = 20
 
 
 def draw(analysis: Analysis) -> Drawing | Empty:
-    """A point a variant: mean score against median step time, intervals, front."""
+    """A point a variant: mean score against step time, intervals, front."""
     comparison = analysis.comparison
     table = costed(comparison)
     if table.empty:
@@ -89,7 +89,7 @@ def _axes(ax: Axes, table: pd.DataFrame, batch_size: int | None) -> None:
     share = min((9 + LETTER * longest) / (72 * WIDTH * 0.9), 0.5)
     # Names stand to the right of their points.
     ax.set_xlim(low / room**0.06, high * room ** (share / (1 - share)))
-    ax.set_xlabel(f"step time, ms (median, batch size {batch_size}{scale})")
+    ax.set_xlabel(f"step time, ms (batch size {batch_size}{scale})")
     ax.set_ylabel("score, % (mean over seeds)")
 
 
@@ -172,7 +172,7 @@ def _outward(most: int = 60) -> Iterator[int]:
 def _caption(table: pd.DataFrame, named: int, comparison: Comparison) -> str:
     text = (
         f"{RULE} On the front: {int(table['front'].sum())} of {len(table)}. Bars: 95 % t interval "
-        "of the score over seeds, 95 % interval of the median step time within the timing block. "
+        "of the score over seeds, 95 % t interval of the step time over the rounds of its block. "
         "The dotted line joins the highest mean scores up to each step time."
     )
     if named < len(table):

@@ -10,7 +10,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.execution.locks import Machine, UnitLock, held_units
+
+
+def quiet() -> None:
+    """Nobody is told of a wait."""
+
 
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -23,7 +30,7 @@ def hold_unit(folder: Path, answer: Connection) -> None:
 
 def hold_machine(folder: Path, kind: str, answer: Connection) -> None:
     machine = Machine(folder)
-    with machine.training() if kind == "training" else machine.timing():
+    with machine.training(quiet) if kind == "training" else machine.timing(quiet):
         answer.send(True)
         time.sleep(60)
 
@@ -63,7 +70,7 @@ def test_no_cell_starts_while_another_run_times(tmp_path: Path) -> None:
     entered = threading.Event()
 
     def train() -> None:
-        with machine.training():
+        with machine.training(quiet):
             entered.set()
 
     waiting = threading.Thread(target=train, daemon=True)
@@ -77,12 +84,12 @@ def test_no_cell_starts_while_another_run_times(tmp_path: Path) -> None:
 def test_timing_waits_for_the_cells_of_others_and_is_known_to_wait(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     process = elsewhere(hold_machine, tmp_path, "training")
-    with machine.training():  # any number of runs train at once
+    with machine.training(quiet):  # any number of runs train at once
         pass
     entered = threading.Event()
 
     def measure() -> None:
-        with machine.timing():
+        with machine.timing(quiet):
             entered.set()
 
     waiting = threading.Thread(target=measure, daemon=True)
@@ -91,3 +98,48 @@ def test_timing_waits_for_the_cells_of_others_and_is_known_to_wait(tmp_path: Pat
     assert Machine(tmp_path).timing_is_wanted()
     kill(process)
     assert entered.wait(10)
+
+
+def test_the_machines_locks_are_where_a_variable_says_and_not_in_ones_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "mine"))
+    monkeypatch.setenv("MTMM_BENCH_LOCKS", str(tmp_path))
+    with Machine().timing(quiet):
+        assert Machine(tmp_path).timing_is_wanted()
+    monkeypatch.delenv("MTMM_BENCH_LOCKS")
+    assert Machine()._gate.parent == Path("/tmp")
+
+
+def test_a_lock_of_another_is_not_given_back(tmp_path: Path) -> None:
+    mine, other = UnitLock(tmp_path, "a1"), UnitLock(tmp_path, "a1")
+    assert mine.acquire("mine")
+    assert not other.acquire("other")
+    other.release()
+    assert not other.acquire("other")
+    mine.release()
+
+
+def test_a_lock_is_held_though_its_holder_cannot_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    lock = UnitLock(tmp_path, "a1")
+    assert lock.acquire("me")
+    assert not UnitLock(tmp_path, "a1").acquire("other")
+    lock.release()
+
+
+def test_a_wait_is_told_once(tmp_path: Path) -> None:
+    process = elsewhere(hold_machine, tmp_path, "training")
+    told: list[str] = []
+
+    def waiting() -> None:
+        told.append("waiting")
+        kill(process)
+
+    with Machine(tmp_path).timing(waiting):
+        assert told == ["waiting"]

@@ -17,7 +17,11 @@ import yaml
 from rich.console import Console
 
 from bench.api import plan
-from bench.execution.training import Options
+from bench.cell import TrainCell
+from bench.execution import timing
+from bench.execution.pool import _read
+from bench.execution.run import Options
+from bench.execution.worker import Job
 from bench.plugins import load_plugins
 from bench.progress import Progress
 from bench.report.frame import load_frame
@@ -33,7 +37,10 @@ from torch import nn
 from mtmm import register
 from mtmm.spec import ModelOutput
 
-How = Literal["well", "raise", "exit", "kill", "hang", "nan", "hog", "say"]
+How = Literal[
+    "well", "raise", "exit", "kill", "hang", "nan", "hog", "say", "signal", "fork", "end",
+    "exit_timed", "hang_timed",
+]
 
 @register("model", "evil")
 class Evil(nn.Module):
@@ -49,10 +56,24 @@ class Evil(nn.Module):
             raise RuntimeError("I will not")
         if self.how == "exit":
             os._exit(7)
+        if self.how == "exit_timed" and "MTMM_BENCH_ISOLATED" in os.environ:
+            os._exit(7)
+        if self.how == "hang_timed" and "MTMM_BENCH_ISOLATED" in os.environ:
+            time.sleep(1000)
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "hang":
             time.sleep(1000)
+        if self.how == "signal":
+            os.kill(os.getpid(), 40)
+        if self.how == "end":
+            raise SystemExit(0)
+        if self.how == "fork":
+            child = os.fork()
+            if child == 0:
+                time.sleep(1000)
+            print(child, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "hog":
             torch.empty(2**50)
         if self.how == "say":
@@ -104,6 +125,66 @@ def test_what_goes_wrong_in_a_process_is_its_record_and_no_one_elses(
     assert outcome.ran == 7
     assert not list((tmp_path / "results" / "locks").iterdir())
     assert go(evil, tmp_path / "results").ran == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "reason"),
+    [("exit_timed", "error", "died: exit code 7"), ("hang_timed", "timeout", "hung: ")],
+)
+def test_an_arm_that_ends_or_hangs_its_process_costs_the_others_nothing(
+    how: str,
+    status: str,
+    reason: str,
+    evil: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timing, "_BUILDING_S", 20.0)
+    evil |= {"sweep": [{"model.how": [how]}], "timing": {"modes": ["train"], "budget_s": 0.1}}
+    outcome = go(evil, tmp_path / "results")
+    frame = load_frame(tmp_path / "results" / "small")
+    timed = frame[frame["kind"] == "time"].set_index("variant")
+    assert dict(timed["status"]) == {"how=well": "ok", f"how={how}": status}
+    assert reason in timed["reason"][f"how={how}"]
+    assert timed["time.step_ms"]["how=well"] > 0
+    assert [label for label, _ in outcome.failed] == [f"how={how} time train at batch size 32"]
+    assert go(evil, tmp_path / "results").ran == 0
+
+
+def test_odd_ends_of_a_process_and_what_it_leaves_behind(
+    evil: dict[str, Any], tmp_path: Path
+) -> None:
+    evil["sweep"] = [{"model.how": ["signal", "fork", "end"]}]
+    go(evil, tmp_path / "results")
+    frame = load_frame(tmp_path / "results" / "small").set_index("variant")
+    assert frame["reason"]["how=signal"] == "its process was ended by signal 40"
+    assert frame["reason"]["how=fork"].startswith("its process was ended by SIGKILL")
+    assert frame["reason"]["how=end"] == "it ended the program (exit code 0)"
+    logs = [path.read_text() for path in (tmp_path / "results" / "logs").iterdir()]
+    (child,) = (int(text) for text in logs if text.strip().isdecimal())
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and alive(child):
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+def test_a_record_that_cannot_be_read_is_an_error(tmp_path: Path, config: dict[str, Any]) -> None:
+    cell = TrainCell(config, 0, "data", "cpu")
+    files = {"data": tmp_path, "checkpoint": tmp_path / "c", "log": tmp_path / "l"}
+    job = Job(cell=cell, device="cpu", own=(), **files)
+    job.answer.write_bytes(b"\x80half of it")
+    assert _read(job)["status"] == "error"
+    assert _read(job)["reason"].startswith("its record cannot be read: ")
+
+
+def test_what_is_tried_again_keeps_what_was_printed_before(
+    evil: dict[str, Any], tmp_path: Path
+) -> None:
+    evil["sweep"] = [{"model.how": ["say"]}]
+    go(evil, tmp_path)
+    go(evil, tmp_path, retry_failed=True)
+    (log,) = (tmp_path / "logs").iterdir()
+    assert log.read_text().count("hello from the cell") == 2
 
 
 def test_what_a_cell_prints_is_in_its_log_and_the_failure_names_it(

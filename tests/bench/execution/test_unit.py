@@ -13,7 +13,7 @@ from bench.timing.workload import WORKLOADS
 from bench.training import DivergedError
 from mtmm.data import DATASETS
 from mtmm.data.base import Dataset
-from mtmm.spec import DataBundle
+from mtmm.spec import DataBundle, in_memory
 
 CPU = torch.device("cpu")
 
@@ -35,6 +35,7 @@ def test_a_finished_cell_says_what_it_was_and_what_it_found(cell: TrainCell) -> 
     [
         (DivergedError("no"), "diverged", "no"),
         (torch.OutOfMemoryError("full"), "oom", "OutOfMemoryError: full"),
+        (SystemExit(0), "error", "it ended the program (exit code 0)"),
         (MemoryError("full"), "oom", "MemoryError: full"),
         (RuntimeError("broken"), "error", "RuntimeError: broken"),
     ],
@@ -42,7 +43,7 @@ def test_a_finished_cell_says_what_it_was_and_what_it_found(cell: TrainCell) -> 
 def test_what_goes_wrong_is_the_record(
     cell: TrainCell,
     monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
+    error: BaseException,
     status: str,
     reason: str,
 ) -> None:
@@ -57,9 +58,10 @@ def test_what_goes_wrong_is_the_record(
 
 def test_the_data_is_built_once_for_all_cells(config: dict[str, Any]) -> None:
     first, second = build_data(config, CPU), build_data(config, CPU)
-    assert first.train.inputs["image"] is second.train.inputs["image"]
+    image, again = (in_memory(one.train).inputs["image"] for one in (first, second))
+    assert image is again
     one = build_data({**config, "modalities": ["text"], "tasks": ["slant"]}, CPU)
-    assert list(one.train.inputs) == ["text"]
+    assert list(in_memory(one.train).inputs) == ["text"]
     assert list(one.train.targets) == ["slant"]
 
 
@@ -71,12 +73,12 @@ def test_a_data_set_that_was_replaced_is_built_anew(
 
         def build(sign: int = sign, **settings: Any) -> DataBundle:
             bundle = glyphs.build(**settings)
-            image = sign * bundle.train.inputs["image"]
-            inputs = {**bundle.train.inputs, "image": image}
-            return replace(bundle, train=replace(bundle.train, inputs=inputs))
+            train = in_memory(bundle.train)
+            inputs = {**train.inputs, "image": sign * train.inputs["image"]}
+            return replace(bundle, train=replace(train, inputs=inputs))
 
         monkeypatch.setitem(DATASETS, "glyphs", Dataset(build, glyphs.describe))
-        image = build_data(config, CPU).train.inputs["image"]
+        image = in_memory(build_data(config, CPU).train).inputs["image"]
         assert image.sum() * sign > 0
 
 

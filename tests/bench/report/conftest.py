@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bench.store import MANIFEST_VERSION, Store, write_json
+from bench.records import MANIFEST_VERSION
+from bench.store import Store, write_json
 
 CONFIG: dict[str, Any] = {
     "dataset": {"name": "glyphs"},
@@ -90,7 +91,7 @@ class Results:
         self, identity: str, tasks: Sequence[str], score: float | Mapping[str, float] | str
     ) -> str:
         record: dict[str, Any] = {"kind": "train", "started": "2026-03-04T05:06:07+00:00"}
-        record |= {"environment": "e1", "status": "ok", "reason": ""}
+        record |= {"config": CONFIG, "environment": "e1", "status": "ok", "reason": ""}
         if isinstance(score, str):
             record |= {"status": "error", "reason": score, "log": f"logs/{identity}.log"}
         else:

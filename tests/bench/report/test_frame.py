@@ -10,6 +10,7 @@ import pytest
 
 from bench.errors import InputError
 from bench.report.frame import flatten, load_frame, load_manifest, load_results
+from bench.report.write import load_comparison, write_report
 from bench.store import Store
 
 
@@ -66,13 +67,13 @@ def test_a_record_is_read_once_however_many_variants_share_it(
     results.variants[1]["train"] = results.variants[0]["train"]
     folder = results.write()
     read: list[str] = []
-    before = Store.read
+    before = Store.look
 
     def counted(self: Store, identity: str) -> Any:
         read.append(identity)
         return before(self, identity)
 
-    monkeypatch.setattr(Store, "read", counted)
+    monkeypatch.setattr(Store, "look", counted)
     frame = load_frame(folder)
     assert len(frame) == 6
     assert sorted(read) == ["s000", "t000000", "t000001"]
@@ -113,3 +114,89 @@ def test_a_folder_without_results(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="not a manifest"):
         load_frame(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": 2}))
+    with pytest.raises(InputError, match=r"manifest\.json: .*: run the suite again"):
+        load_frame(tmp_path)
+
+
+@pytest.mark.parametrize("place", [".", "figures"])
+def test_a_folder_without_a_name_is_the_one_it_leads_to(
+    results: Any, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    results.add("a", [0.4, 0.5])
+    folder = results.write()
+    (folder / "figures").mkdir()
+    monkeypatch.chdir(folder / place)
+    found = load_results("." if place == "." else "..")
+    assert list(found.frame["status"]) == ["ok", "ok"]
+    assert (found.folder.name, found.folder.parent) == ("demo", results.root)
+    write_report("." if place == "." else "..")
+    assert (results.root / "index.html").exists()
+    assert not (folder / "index.html").exists()
+
+
+def test_a_record_that_cannot_be_used_says_why(results: Any) -> None:
+    results.add("a", [0.4, 0.5, 0.6, 0.7], step_ms=(10, 9, 11))
+    cells = results.root / "cells"
+    newer = json.loads((cells / "t000001.json").read_text()) | {"schema_version": 99}
+    (cells / "t000001.json").write_text(json.dumps(newer))
+    (cells / "t000002.json").write_text("{")
+    short = json.loads((cells / "s000.json").read_text())
+    (cells / "s000.json").write_text(json.dumps({k: short[k] for k in ("schema_version", "id")}))
+    folder = results.write()
+    frame = load_frame(folder)
+    assert list(frame["status"]) == ["ok", "unusable", "unusable", "ok", "unusable"]
+    assert frame["reason"].str.startswith("its record cannot be used: ").sum() == 3
+    assert "99" in frame["reason"][1]
+    write_report(folder, ["md", "html"])
+    for name in ("report.md", "report.html"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert text.count("its record cannot be used") == 3
+        assert "not run yet" not in text
+
+
+def round_samples(steps_ms: list[list[float]], status: str = "ok") -> dict[str, Any]:
+    """An arm's samples, a list of steps a round, each step half forward, half backward."""
+    steps = [step for of_round in steps_ms for step in of_round]
+    return {
+        "phases": ["forward", "backward"],
+        "phase_ms": [[step / 2, step / 2] for step in steps],
+        "rounds": [number for number, of_round in enumerate(steps_ms) for _ in of_round],
+        "status": status,
+    }
+
+
+def timed(results: Any, identity: str, **more: Any) -> None:
+    path = results.root / "cells" / f"{identity}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+
+
+def test_rounds_and_the_reference_arm_go_with_the_frame(results: Any) -> None:
+    results.add("a", [0.4], step_ms=(10, 9, 11))
+    results.add("b", [0.5], step_ms=(20, 19, 21))
+    results.add("older", [0.6], step_ms=(20, 19, 21))
+    fixed = round_samples([[2, 2], [8]])
+    timed(results, "s000", samples=round_samples([[10, 12, 90], [11, 13]]), reference=fixed)
+    lost = round_samples([[2]], status="error")
+    timed(results, "s001", samples=round_samples([[20, 22, 24], [30]]), reference=lost)
+    found = load_results(results.write())
+    assert found.rounds.to_dict("list") == {
+        "variant": ["a", "a", "b", "b"],
+        "block": ["b1"] * 4,
+        "round": [0, 1, 0, 1],
+        "step_ms": [12, 12, 22, 30],
+    }
+    times = found.frame[found.frame["kind"] == "time"]["time.reference_ms"]
+    assert list(times.fillna(-1)) == [pytest.approx(4.0), -1, -1]
+    table = load_comparison(results.folder).table
+    columns = ("step_ratio", "step_ratio_lo", "step_ratio_hi")
+    ratio, lo, hi = (table[name].to_list()[1:] for name in columns)
+    # ln(22/12) and ln(30/12); t(1) at 97.5 % is 12.7062. Without samples: of the summaries.
+    half = 12.7062 * math.log(30 / 22) / 2
+    assert ratio == [pytest.approx(math.sqrt(22 * 30) / 12), 2.0]
+    assert (lo[0], hi[0]) == pytest.approx((ratio[0] / math.exp(half), ratio[0] * math.exp(half)))
+    assert math.isnan(lo[1])
+    assert list(table["step_verdict"]) == ["baseline", "unclear", "unclear"]
+    write_report(results.folder, ["md"])
+    shown = f"| {ratio[0]:.2f} [{lo[0]:.2f}, {hi[0]:.2f}] |"
+    assert shown in (results.folder / "report.md").read_text(encoding="utf-8")

@@ -180,6 +180,21 @@ def test_no_page_is_wider_than_the_window(
         assert any(inside > box for inside, box in boxes)  # wide tables scroll in their boxes
 
 
+def test_a_long_name_leaves_room_for_the_columns_on_a_telephone(
+    browser: webdriver.Chrome, results: Any
+) -> None:
+    results.add("x" * 300, [0.4, 0.5], step_ms=(10, 9, 11))
+    results.add("y" * 300, [0.5, 0.7], step_ms=(10, 9, 11))
+    folder = results.write()
+    write_report(folder, ["html"])
+    width(browser, 390)
+    browser.get((folder / "report.html").as_uri())
+    widths = browser.execute_script(
+        "return [...document.querySelectorAll('.box tbody th')].map(th => th.clientWidth)"
+    )
+    assert max(widths) <= 0.46 * 390
+
+
 def test_a_variant_shows_first_what_it_changes(page: webdriver.Chrome) -> None:
     details = page.find_elements(By.CSS_SELECTOR, "details.variant")
     assert "the baseline" in details[0].text

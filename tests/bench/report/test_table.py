@@ -3,14 +3,22 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pytest
 
 from bench.compare import Comparison, compare
+from bench.report.columns import Column
 from bench.report.notes import notes
-from bench.report.table import accuracy_table, cost_table, to_csv, to_markdown
+from bench.report.table import (
+    accuracy_table,
+    aligned,
+    cost_table,
+    markdown,
+    to_csv,
+    to_markdown,
+)
 
 
 @dataclass(frozen=True)
@@ -93,19 +101,19 @@ def test_accuracy_table(small: Comparison) -> None:
 def test_cost_table(small: Comparison) -> None:
     assert cost_table(small) == (
         "variant  Δm per task      Δm flat  params  FLOPs  forward  backward  step   step  "
-        "samples/s  peak\n"
-        "              gain %       drop %                      ms        ms    ms  ratio"
-        "              MiB\n"
+        "step      samples/s  peak\n"
+        "              gain %       drop %                      ms        ms    ms  ratio  "
+        "verdict               MiB\n"
         "───────  ───────────  ───────────  ──────  ─────  ───────  ────────  ────  ─────  "
-        "─────────  ────\n"
+        "────────  ─────────  ────\n"
         "concat   +20.7 ±13.2  -20.7 ±13.2   1.2 M  3.4 G   0.0123      25.1  40.0   1.00  "
-        "    12300   100\n"
+        "baseline      12300   100\n"
         "a|b c              –            –   1.2 M  3.4 G   0.0123      25.1  1230  30.85  "
-        "    12300   100\n"
+        "unclear       12300   100\n"
         "lost               –            –       –      –        –         –     –      –  "
-        "        –     –\n"
+        "–                 –     –\n"
         "film               –            –   1.2 M      –        –         –     –      –  "
-        "        –     –\n"
+        "–                 –     –\n"
     )
 
 
@@ -122,17 +130,17 @@ def test_markdown_tables(small: Comparison) -> None:
     )
     assert cost.splitlines()[0] == (
         "| variant | Δm per task gain % | Δm flat drop % | params | FLOPs | forward ms "
-        "| backward ms | step ms | step ratio | samples/s | peak MiB |"
+        "| backward ms | step ms | step ratio | step verdict | samples/s | peak MiB |"
     )
     assert cost.splitlines()[2] == (
         "| concat | +20.7 ±13.2 | -20.7 ±13.2 | 1.2 M | 3.4 G | 0.0123 | 25.1 | 40.0 | 1.00 "
-        "| 12300 | 100 |"
+        "| baseline | 12300 | 100 |"
     )
 
 
 def test_notes_say_what_the_numbers_mean(small: Comparison) -> None:
     found = notes(small)
-    assert to_markdown(small).endswith("\n\n" + "".join(f"- {note}\n" for note in found))
+    assert to_markdown(small).endswith("\n\n" + "".join(f"- {markdown(note)}\n" for note in found))
     text = "\n".join(found)
     for fact in (
         "n: seeds that finished (0 to 3)",
@@ -147,10 +155,20 @@ def test_notes_say_what_the_numbers_mean(small: Comparison) -> None:
         "positive = better",
         "Δm flat (CAGrad, Nash-MTL, FAMO)",
         "positive = WORSE",
-        "medians at batch size 256",
+        "typical of the timing rounds, at batch size 256",
     ):
         assert fact in text
     assert "bootstrap" not in text
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.1, False), (0.25, True)])
+def test_notes_tell_what_the_machine_did(small: Comparison, share: float, told: bool) -> None:
+    bound = (small.table["variant"] == "concat").astype(float)
+    table = small.table.assign(flagged_share=share, launch_bound=bound * told)
+    text = "\n".join(notes(replace(small, table=table)))
+    assert ("in up to 25 % of the rounds" in text) == told
+    assert ("Launch-bound" in text) == told
+    assert ("device's own): concat." in text) == told
 
 
 def test_a_plain_suite_gets_no_empty_columns_and_no_notes_on_them() -> None:
@@ -195,8 +213,9 @@ def test_the_terminal_tables_fit_120_columns() -> None:
     for table in (accuracy_table(wide), cost_table(wide)):
         assert max(map(len, table.splitlines())) <= 120
         assert "fusion=lowrank," in table
-        first_column = "".join(line.split("  ")[0].strip() for line in table.splitlines()[3:])
-        assert first_column.replace(" ", "") == "concat" + name
+        for part in table.split("\n\n"):
+            first_column = "".join(line.split("  ")[0].strip() for line in part.splitlines()[3:])
+            assert first_column.replace(" ", "") == "concat" + name
 
 
 def test_to_csv_keeps_every_digit(small: Comparison) -> None:
@@ -234,3 +253,50 @@ def test_a_metric_that_is_no_share_is_printed_as_it_is() -> None:
     table = accuracy_table(compared)
     assert "rmse %" not in table
     assert " 0.179 ±" in table
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("![x](http://a.b/c)", r"\!\[x\](http://a.b/c)"),
+        ("[l](javascript:x)", r"\[l\](javascript:x)"),
+        ("*a* _b_ `c` ~~d~~", r"\*a\* \_b\_ \`c\` \~\~d\~\~"),
+        ("# a &amp; \\ | <b>", r"\# a \&amp; \\ \| \<b\>"),
+        ("- a", r"\- a"),
+        ("+ a", r"\+ a"),
+        ("---", r"\---"),
+        ("1. a", r"1\. a"),
+        ("2) a", r"2\) a"),
+        ("-1.5, +2 and 1.5 - a", "-1.5, +2 and 1.5 - a"),
+        ("a\n\n# b\x1b[2J", r"a \# b \[2J"),
+    ],
+)
+def test_markdown_shows_every_text_as_it_is(text: str, escaped: str) -> None:
+    assert markdown(text) == escaped
+
+
+def test_a_metric_of_anybody_stays_on_its_line_of_the_heading() -> None:
+    name = "a\nb\x1b[31m"
+    rows = [
+        {key.replace("accuracy", name): value for key, value in row.items()}
+        for row in records("concat", BASE)
+    ]
+    compared = compare(
+        pd.DataFrame(rows), baseline="concat", single_task={}, metrics={name: Metric(True)}
+    )
+    table = accuracy_table(compared)
+    assert "\x1b" not in table
+    assert len(table.splitlines()) == 2 + 1 + 1
+
+
+def test_a_table_that_is_too_wide_goes_on_below_with_the_names() -> None:
+    columns = [
+        Column("variant", ("a", "b")),
+        *(Column(f"c{i}", ("1" * 20, "2"), (1.0, 2.0)) for i in range(12)),
+    ]
+    parts = aligned(columns).split("\n\n")
+    assert [part.splitlines()[0].split() for part in parts] == [
+        ["variant", *(f"c{i}" for i in some)] for some in (range(4), range(4, 8), range(8, 12))
+    ]
+    assert all(part.splitlines()[2].startswith("a ") for part in parts)
+    assert max(map(len, aligned(columns).splitlines())) <= 120

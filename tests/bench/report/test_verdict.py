@@ -18,6 +18,8 @@ def comparison(*rows: dict[str, Any], smallest: float = 0.034) -> Comparison:
     base = {"variant": "base", "verdict": "baseline", "difference": NAN, "p_holm": NAN, "ratio": 1}
     table = pd.DataFrame([plain | row for row in (base, *rows)])
     table["step_ratio"] = table.pop("ratio")
+    table["step_ratio_lo"] = table["step_ratio"] - 0.5
+    table["step_ratio_hi"] = table["step_ratio"] + 0.5
     for name, width in (("step_ms", 0.0), ("step_lo_ms", -0.1), ("step_hi_ms", 0.1)):
         table[name] = 10 * table["step_ratio"] + width
     return Comparison(
@@ -53,9 +55,9 @@ def test_the_best_of_several_is_told_and_the_rest_counted() -> None:
         "p = 0.004, n = 6); of the 4 others 1 is better, 1 worse and 2 not distinguishable."
     )
     assert second == (
-        "Its step takes 3.00 times that of the baseline (30.0 ms against 10.0 ms at batch size "
-        "64); none of the 6 variants timed on the baseline's tasks is dominated in score and step "
-        "time."
+        "Its step takes 3.00 [2.50, 3.50] times that of the baseline (30.0 ms against 10.0 ms at "
+        "batch size 64); none of the 6 variants timed on the baseline's tasks is dominated in "
+        "score and step time."
     )
 
 
@@ -65,7 +67,10 @@ def test_nothing_distinguishable_comes_with_the_smallest_effect_it_could_have_fo
         "No variant is distinguishable from the baseline base (2 tests, n = 6); the smallest true "
         "difference that would have been found with probability 0.8 is 3.4 points."
     )
-    assert second.startswith("A step of a, highest by mean, takes 2.00 times that of the baseline")
+    assert second.startswith(
+        "A step of a, which has the largest mean difference of those tested, takes "
+        "2.00 [1.50, 2.50] times that of the baseline"
+    )
 
 
 def test_only_worse() -> None:
@@ -76,7 +81,15 @@ def test_only_worse() -> None:
         "distinguishable; the smallest true difference that would have been found with "
         "probability 0.8 is 3.4 points."
     )
-    assert second.startswith("No mean score is above that of the baseline, a step of which takes")
+    assert second.startswith(
+        "No tested variant has a mean difference above zero; a step of the baseline takes 10.0 ms"
+    )
+
+
+def test_of_a_variant_that_is_not_tested_nothing_is_claimed() -> None:
+    alone = row("alone", "", 0.4) | {"p_holm": NAN, "n": 1, "n_pairs": 1, "score": 0.9}
+    _, second = verdict(comparison(row("a", SAME, -0.01), alone))
+    assert second.startswith("No tested variant has a mean difference above zero")
 
 
 def test_the_front_is_named_where_some_are_dominated() -> None:
@@ -94,13 +107,28 @@ def test_one_seed_says_that_nothing_is_tested() -> None:
         "Nothing is tested against the baseline base: no variant shares two finished seeds with "
         "it (n = 1 to 6)."
     )
-    assert second == "Nothing was timed beside the baseline, so what it costs is not known."
+    assert second == (
+        "A step of the baseline takes 10.0 ms at batch size 64, that of the variant timed beside "
+        "it 2.00 times that."
+    )
+
+
+def test_what_was_timed_is_told_where_nothing_is_tested() -> None:
+    untested = {"p_holm": NAN, "n": 1, "n_pairs": 1}
+    rows = [row("a", "", 0.1) | untested, row("b", "", 0.1, 0.5) | untested]
+    _, second = verdict(comparison(*rows, smallest=NAN))
+    assert second.endswith("those of the 2 variants timed beside it 0.50 to 2.00 times that.")
+    lost = comparison(*({**row, "t.accuracy": NAN, "score": NAN} for row in rows))
+    lost.table[["t.accuracy", "score"]] = NAN  # of the baseline too: it failed
+    assert verdict(lost)[1].endswith("timed beside it 0.50 to 2.00 times that.")
 
 
 def test_the_best_need_not_be_timed() -> None:
     untimed = row("a", SAME, 0.1, NAN)
     _, second = verdict(comparison(untimed, row("b", SAME, 0.0)))
-    assert second.startswith("A step of a, highest by mean, was not timed beside that of the base")
+    assert second.startswith(
+        "A step of a, which has the largest mean difference of those tested, was not timed beside "
+    )
 
 
 def test_without_timing_the_cost_is_not_known() -> None:

@@ -20,7 +20,7 @@ def test_the_report_holds_both_tables_and_what_made_them(finished: Path) -> None
     assert "| hard | 2 |" in page
     assert "not distinguishable" in page or "better" in page or "worse" in page
     assert "Holm family: 1 test" in page
-    assert "Made by `mtmm-bench" in page
+    assert "Made by `" in page
 
 
 def test_the_csv_files_are_the_comparison_and_the_frame(finished: Path) -> None:
@@ -96,8 +96,8 @@ def test_markdown_from_a_suite_cannot_end_a_cell_a_line_or_start_a_tag(results: 
     results.add("failed", ["line one\nline | two"])
     write_report(results.write(), ["md"])
     lines = (results.folder / "report.md").read_text(encoding="utf-8").splitlines()
-    assert lines[:3] == ["# a b", "", "Is &lt;b>x&lt;/b> \\| y?"]
-    assert any(line.startswith("| a\\|b &lt;i> | 2 | ") for line in lines)
+    assert lines[:3] == ["# a b", "", "Is \\<b\\>x\\</b\\> \\| y?"]
+    assert any(line.startswith("| a\\|b \\<i\\> | 2 | ") for line in lines)
     assert (
         "- failed, seed 0: error: line one line \\| two (`cells/t001000.json`, `logs/t001000.log`)"
         in lines
@@ -128,7 +128,7 @@ def test_a_manifest_of_another_version_says_to_run_again(finished: Path, tmp_pat
     contents: list[Any] = [{**manifest, "schema_version": 1}, []]
     for content in contents:
         (tmp_path / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
-        with pytest.raises(InputError, match="made by another version: run the suite again"):
+        with pytest.raises(InputError, match=r"manifest\.json: .*: run the suite again"):
             write_report(tmp_path)
 
 

@@ -12,7 +12,9 @@ from bench.timing.clock import Chunk, steps_marked
 class FakeClock:
     """Time is `time_ms`; whoever works adds to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, asynchronous: bool = False) -> None:
+        self.asynchronous = asynchronous
+        self.held = False
         self.time_ms = 0.0
         self._started_ms = 0.0
         self._marks_ms: list[float] = []
@@ -20,7 +22,13 @@ class FakeClock:
     def now_ms(self) -> float:
         return self.time_ms
 
+    def hold(self, duration_ms: float) -> None:
+        assert self.asynchronous
+        self.held = True
+        self.time_ms += duration_ms
+
     def start(self) -> None:
+        self.held = False
         self._marks_ms = []
         self._started_ms = self.time_ms
 
@@ -36,7 +44,8 @@ class FakeClock:
 class FakeWorkload:
     """Step i takes `step_ms[i]` (the last value from there on), split evenly over the phases.
 
-    After the last phase `between_ms` pass that belong to no phase.
+    After the last phase `between_ms` pass that belong to no phase. While the clock holds its
+    device, a step takes `device_ms`.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class FakeWorkload:
         phases: tuple[str, ...] = ("inference",),
         samples: int = 1,
         between_ms: float = 0.0,
+        device_ms: float = 0.0,
     ) -> None:
         self.phases = phases
         self.samples = samples
@@ -54,9 +64,12 @@ class FakeWorkload:
         self._clock = clock
         self._step_ms = step_ms
         self._between_ms = between_ms
+        self._device_ms = device_ms
 
     def step(self, mark: Callable[[], None]) -> None:
         step_ms = self._step_ms[min(self.steps, len(self._step_ms) - 1)]
+        if self._clock.held:
+            step_ms = self._device_ms
         mark()
         for _ in self.phases:
             self._clock.time_ms += step_ms / len(self.phases)

@@ -4,17 +4,22 @@ import json
 import math
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from bench.timing.block import Arm, ArmSamples, Turn, rotated, run_block, stop_reason, summarise
+from bench.timing.block import Arm, rotated, run_block, stop_reason
 from bench.timing.clock import Chunk
 from bench.timing.sampler import Rules
+from bench.timing.samples import ArmSamples, Turn
+from bench.timing.sensors import NoSensor, Reading, Sensor
+from bench.timing.summary import summarise
 from tests.bench.timing.fake import FakeClock, FakeWorkload
 
 CPU = torch.device("cpu")
+NAN = math.nan  # this very one: tuples compare by identity first
 # Two windows of two steps warm up; a chunk is seven steps.
 RULES = Rules(
     warmup_min_steps=1,
@@ -22,6 +27,7 @@ RULES = Rules(
     warmup_window_steps=2,
     chunk_min_steps=7,
     chunk_max_steps=7,
+    min_rounds=3,
 )
 
 
@@ -30,6 +36,7 @@ class _Bench:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
+        self.sensor: Sensor = NoSensor()
         self.built: list[str] = []
 
     def arm(
@@ -61,7 +68,7 @@ class _Bench:
         return Arm(key, build)
 
     def run(self, *arms: Arm, rules: Rules = RULES) -> list[ArmSamples]:
-        return run_block(arms, clock=self.clock, rules=rules, device=CPU)
+        return run_block(arms, clock=self.clock, rules=rules, device=CPU, sensor=self.sensor)
 
 
 class _Raising(FakeWorkload):
@@ -91,7 +98,15 @@ def test_a_block_converges_and_keeps_its_books() -> None:
     assert slow.phase_ms.shape == (21, 2)
     assert slow.phase_ms.tolist() == [[5, 5]] * 21
     assert slow.turns == tuple(
-        Turn(round=r, steps=7, wall_ms=7 * 12, warmup_steps=4, warmup_reason="stable")
+        Turn(
+            round=r,
+            steps=7,
+            wall_ms=7 * 12,
+            warmup_steps=4,
+            warmup_reason="stable",
+            first_ms=12,
+            device_ms=NAN,
+        )
         for r in range(3)
     )
     assert summarise(slow)["samples_per_s"] == pytest.approx(4 / 0.012)
@@ -130,7 +145,7 @@ def test_one_noisy_arm_keeps_the_block_going_until_the_budget() -> None:
         chunk_max_steps=7,
         budget_ms=1_400.0,
     )
-    # A round lasts 5 · 10 + 140 + 5 · 1 + 7 · 1 = 202 ms, so that the seventh passes 1,400 ms.
+    # Apart from the first steps a round lasts about 200 ms, so that the seventh passes 1,400 ms.
     calm_samples, noisy_samples = bench.run(
         bench.arm("calm", [1]), bench.arm("noisy", noisy), rules=rules
     )
@@ -157,16 +172,52 @@ def _chunks(rounds: int, step_ms: list[float]) -> list[Chunk]:
 )
 def test_stop_reason(rounds: int, steps: int, elapsed_ms: float, expected: str | None) -> None:
     standing = [_chunks(rounds, [1.0] * steps)]
-    assert stop_reason(standing, elapsed_ms=elapsed_ms, rules=Rules(budget_ms=100)) == expected
+    rules = Rules(budget_ms=100, min_rounds=3)
+    assert stop_reason(standing, elapsed_ms=elapsed_ms, rules=rules) == expected
 
 
-@pytest.mark.parametrize(("spread", "expected"), [(0.019, "converged"), (0.021, None)])
-def test_convergence_is_the_half_width_of_the_medians_interval(
-    spread: float, expected: str | None
+@pytest.mark.parametrize(("precision", "expected"), [(0.0249, "converged"), (0.0247, None)])
+def test_convergence_is_the_half_width_over_the_rounds(
+    precision: float, expected: str | None
 ) -> None:
-    # 7 of 21 samples at either end: the interval, the 6th and the 16th value, is 1 ± spread.
-    chunks = _chunks(3, [1 - spread] * 3 + [1.0] + [1 + spread] * 3)
-    assert stop_reason([chunks], elapsed_ms=0, rules=Rules(precision=0.02)) == expected
+    # Medians of 0.99, 1 and 1.01 ms, whatever the samples around them: their log has a standard
+    # deviation of 0.01 and Student's t is 4.30, hence 4.30 · 0.01 / √3 = 2.5 %.
+    chunks = [_chunks(1, [0.5, median, 2.0] * 7)[0] for median in (0.99, 1.0, 1.01)]
+    rules = Rules(precision=precision, min_rounds=3)
+    assert stop_reason([chunks], elapsed_ms=0, rules=rules) == expected
+
+
+def test_first_steps_do_not_count_towards_the_budget() -> None:
+    # 10 s of compilation in every round, and the budget is 100 ms.
+    bench = _Bench()
+    (samples,) = bench.run(
+        bench.arm("a", [10_000.0, *[1.0] * 11, 3.0]),
+        rules=replace(RULES, budget_ms=100.0, min_rounds=5),
+    )
+    assert (samples.stop, len(samples.turns)) == ("converged", 5)
+    assert samples.turns[0].first_ms == 10_000
+
+
+def test_what_the_sensor_finds_goes_with_its_chunk() -> None:
+    class Hot:
+        chunks = 0
+
+        def start(self) -> None:
+            self.started_ms = bench.clock.time_ms
+
+        def stop(self) -> Reading:
+            self.chunks += 1
+            assert bench.clock.time_ms == self.started_ms + 8  # a chunk and the step before it
+            return Reading({"sm_clock_mhz": 900.0}, ("throttled",) if self.chunks == 2 else ())
+
+    bench = _Bench()
+    bench.sensor = Hot()
+    (samples,) = bench.run(bench.arm("a", [1]))
+    assert [turn.flags for turn in samples.turns] == [(), ("throttled",), ()]
+    assert samples.turns[0].state == {"sm_clock_mhz": 900.0}
+    assert summarise(samples)["flagged_share"] == pytest.approx(1 / 3)
+    chunks = json.loads(json.dumps(samples.to_dict()))["chunks"]
+    assert chunks[1]["flags"] == ["throttled"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +263,9 @@ def test_a_real_failed_allocation_on_the_cpu_counts_as_out_of_memory() -> None:
         torch.empty(2**50)
         raise AssertionError("a petabyte was allocated")
 
-    (samples,) = run_block([Arm("a", build)], clock=FakeClock(), rules=RULES, device=CPU)
+    (samples,) = run_block(
+        [Arm("a", build)], clock=FakeClock(), rules=RULES, device=CPU, sensor=NoSensor()
+    )
     assert samples.status == "oom"
     assert "allocate" in samples.reason
 
@@ -241,56 +294,3 @@ def test_arms_must_exist_and_have_keys_of_their_own() -> None:
         bench.run()
     with pytest.raises(ValueError, match=r"more than one of \['a'\]"):
         bench.run(bench.arm("a", [1]), bench.arm("a", [2]), bench.arm("b", [1]))
-
-
-def test_summary_by_hand() -> None:
-    # Quartiles 3 and 9, so that mild is outside [-6, 18] and severe outside [-15, 27].
-    forward = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 40], dtype=float)
-    backward = np.full(11, 10.0)
-    samples = ArmSamples(
-        key="a",
-        phases=("forward", "backward"),
-        samples=32,
-        phase_ms=np.stack([forward, backward], axis=1)[::-1],
-        turns=(
-            Turn(round=0, steps=6, wall_ms=100, warmup_steps=5, warmup_reason="stable"),
-            Turn(round=1, steps=5, wall_ms=150, warmup_steps=5, warmup_reason="budget"),
-        ),
-        stop="budget",
-        status="ok",
-        reason="",
-    )
-    assert summarise(samples) == {
-        "forward_ms": 6,
-        "forward_lo_ms": 2,  # the 2nd smallest and largest of 11: 98.8 %, the 3rd would be 93.5 %
-        "forward_hi_ms": 20,
-        "forward_min_ms": 1,
-        "forward_iqr_share": pytest.approx((8.5 - 3.5) / 6),
-        "forward_outliers_mild": 1,
-        "forward_outliers_severe": 1,
-        "backward_ms": 10,
-        "backward_lo_ms": 10,
-        "backward_hi_ms": 10,
-        "backward_min_ms": 10,
-        "backward_iqr_share": 0,
-        "backward_outliers_mild": 0,
-        "backward_outliers_severe": 0,
-        "step_ms": 16,
-        "step_lo_ms": 12,
-        "step_hi_ms": 30,
-        "step_min_ms": 11,
-        "step_iqr_share": pytest.approx((8.5 - 3.5) / 16),
-        "step_outliers_mild": 1,
-        "step_outliers_severe": 1,
-        "n": 11,
-        "samples_per_s": pytest.approx(11 * 32 / 0.25),
-    }
-
-
-def test_interval_of_a_summary_is_nan_below_six_samples() -> None:
-    bench = _Bench()
-    rules = Rules(chunk_min_steps=1, chunk_max_steps=2, budget_ms=0)
-    row = summarise(bench.run(bench.arm("a", [1]), rules=rules)[0])
-    assert (row["n"], row["step_ms"]) == (4, 1)
-    assert math.isnan(row["step_lo_ms"])
-    assert math.isnan(row["step_hi_ms"])

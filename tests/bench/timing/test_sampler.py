@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable
 
 import pytest
@@ -11,10 +12,13 @@ from bench.timing.sampler import (
     CUDA_RULES,
     Rules,
     chunk_steps,
+    device_step_ms,
     rules_for,
     sample_chunk,
+    take_turn,
     warm_up,
 )
+from bench.timing.sensors import NoSensor
 from tests.bench.timing.fake import FakeClock, FakeWorkload
 
 RULES = Rules(
@@ -76,6 +80,30 @@ def test_sample_chunk_keeps_phases_apart_from_what_lies_between_steps() -> None:
     assert chunk.step_ms.tolist() == [4, 8, 8]
     assert chunk.wall_ms == 23
     assert workload.steps == 4  # the first, right after the collection, is not a sample
+
+
+def test_a_turn_is_first_step_warm_up_and_chunk() -> None:
+    clock = FakeClock(asynchronous=True)
+    workload = FakeWorkload(clock, [500.0, 10.0], between_ms=5, device_ms=4)
+    turn, chunk = take_turn(workload, clock, RULES, NoSensor(), 3)
+    assert (turn.round, turn.first_ms, turn.device_ms) == (3, 505, 4)
+    assert (turn.warmup_steps, turn.warmup_reason) == (6, "stable")
+    assert (turn.steps, turn.wall_ms) == (chunk.steps, 20 * 15)
+    assert chunk.step_ms.tolist() == [10.0] * 20
+
+
+def test_the_device_is_held_until_its_steps_are_queued() -> None:
+    clock = FakeClock(asynchronous=True)
+    workload = FakeWorkload(clock, [10.0], device_ms=4)
+    assert device_step_ms(workload, clock, 10.0) == 4
+    assert workload.steps == 5
+    assert clock.time_ms == 1.5 * 5 * 10 + 5 * 4
+
+
+def test_a_cpu_has_no_time_of_its_own() -> None:
+    workload = FakeWorkload(clock := FakeClock(), [10.0])
+    assert math.isnan(device_step_ms(workload, clock, 10.0))
+    assert workload.steps == 0
 
 
 class _GcProbe:

@@ -9,6 +9,7 @@ from mtmm.heads.classification import Classification
 from mtmm.heads.judging import objectives, weighted
 from mtmm.spec import Batch, Task
 
+CPU = torch.device("cpu")
 TASKS = (
     Task(name="s", kind="classification", classes=3),
     Task(name="t", kind="classification", classes=2),
@@ -43,12 +44,12 @@ def _weights(judged: dict[str, Objective]) -> dict[str, list[float] | None]:
 def test_class_weights_of_all_tasks_or_of_those_named() -> None:
     judged = objectives(TASKS)
     s = [4 / 6, 4 / 3, 4 / 3]
-    assert _weights(weighted(judged, "balanced", TRAIN)) == {
+    assert _weights(weighted(judged, "balanced", TRAIN, CPU)) == {
         "s": pytest.approx(s),
         "t": pytest.approx([1.5, 0.75]),
     }
-    assert _weights(weighted(judged, {"t": [1, 3]}, TRAIN)) == {"s": None, "t": [1.0, 3.0]}
-    both = weighted(judged, {"t": [1, 3], "s": "balanced"}, TRAIN)
+    assert _weights(weighted(judged, {"t": [1, 3]}, TRAIN, CPU)) == {"s": None, "t": [1.0, 3.0]}
+    both = weighted(judged, {"t": [1, 3], "s": "balanced"}, TRAIN, CPU)
     assert _weights(both) == {"s": pytest.approx(s), "t": [1.0, 3.0]}
     assert list(both) == ["s", "t"]
     assert _weights(judged) == {"s": None, "t": None}
@@ -56,7 +57,7 @@ def test_class_weights_of_all_tasks_or_of_those_named() -> None:
 
 def test_class_weights_of_a_task_that_is_not_there() -> None:
     with pytest.raises(ValueError, match=r"must name tasks; found 'u' \(there are: s, t\)"):
-        weighted(objectives(TASKS), {"u": "balanced"}, TRAIN)
+        weighted(objectives(TASKS), {"u": "balanced"}, TRAIN, CPU)
 
 
 def test_a_kind_without_classes_refuses_class_weights() -> None:

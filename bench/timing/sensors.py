@@ -1,0 +1,161 @@
+"""What a machine was doing while something was timed on it, and whether that spoils the times."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+State = Mapping[str, float | str]
+
+BUSY_CORES = 0.2
+"""From this many cores kept busy by others on, a chunk timed on a CPU is flagged."""
+
+THROTTLED = {
+    "hw_slowdown": 0x08,
+    "sw_thermal": 0x20,
+    "hw_thermal": 0x40,
+    "power_brake": 0x80,
+}
+"""Bits of NVML's clock event reasons that mean a GPU runs slower than it should."""
+
+POWER_CAP = 0x04
+"""The bit of NVML's clock event reasons that means the power limit holds the clock down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a sensor found during a chunk: `state` by name and unit, `flags` what is wrong."""
+
+    state: State = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+class Sensor(Protocol):
+    """Watches the machine from `start` to `stop`; neither may take long."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+        ...
+
+    def stop(self) -> Reading:
+        """What there was to see since."""
+        ...
+
+
+class NoSensor:
+    """Sees nothing."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+
+    def stop(self) -> Reading:
+        """Nothing."""
+        return Reading()
+
+
+class CpuSensor:
+    """The cores that others kept busy: other processes, the kernel, other virtual machines.
+
+    `state` has `other_cores` (cores busy or stolen, on average, besides this process) and `load`
+    (of the last minute); the flag is `busy`. Linux only; elsewhere there is nothing to see.
+    """
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._started_s = time.perf_counter()
+        self._all_s, self._own_s = _all_cpu_s(), time.process_time()
+
+    def stop(self) -> Reading:
+        """What there was to see since."""
+        elapsed_s = time.perf_counter() - self._started_s
+        all_s = _all_cpu_s()
+        if all_s is None or self._all_s is None or elapsed_s <= 0:
+            return Reading()
+        others_s = all_s - self._all_s - (time.process_time() - self._own_s)
+        # The kernel counts in hundredths of a second.
+        other_cores = max(0.0, others_s - 0.02) / elapsed_s
+        state = {"other_cores": other_cores, "load": os.getloadavg()[0]}
+        return Reading(state, ("busy",) if other_cores > BUSY_CORES else ())
+
+
+def _all_cpu_s(stat: Path = Path("/proc/stat")) -> float | None:
+    """Seconds that all cores were busy since the start of the machine, stolen ones included."""
+    try:
+        first = stat.read_text(encoding="ascii").splitlines()[0].split()
+    except (OSError, IndexError):
+        return None
+    user, nice, system, _idle, _wait, irq, softirq, steal = (int(x) for x in first[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+class NvmlSensor:
+    """Clock, power, temperature and clock event reasons of an NVIDIA GPU, read at the end.
+
+    `state` has `sm_clock_mhz`, `power_w`, `temperature_c` and `reasons` (NVML's bits, in
+    hexadecimal) as far as the driver tells them. Flags: `throttled` (too hot, or slowed down by
+    hardware), `power_capped`, and `shared` where another process computes on the GPU.
+    """
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml, self._handle = nvml, handle
+
+    def start(self) -> None:
+        """Begin to watch."""
+
+    def stop(self) -> Reading:
+        """What there is to see now: the chunk has kept the GPU busy until here."""
+        nvml, handle = self._nvml, self._handle
+        reads = {
+            "sm_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+            "power_w": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1e3,
+            "temperature_c": lambda: nvml.nvmlDeviceGetTemperature(
+                handle, nvml.NVML_TEMPERATURE_GPU
+            ),
+        }
+        state: dict[str, float | str] = {}
+        for name, read in reads.items():
+            value = self._told(read)
+            if value is not None:
+                state[name] = float(value)
+        flags = []
+        reasons = self._told(lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+        if reasons is None:  # the name of drivers before 535
+            reasons = self._told(lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+        if reasons is not None:
+            state["reasons"] = hex(reasons)
+            flags += ["throttled"] if reasons & sum(THROTTLED.values()) else []
+            flags += ["power_capped"] if reasons & POWER_CAP else []
+        running = self._told(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or []
+        if any(process.pid != os.getpid() for process in running):
+            flags.append("shared")
+        return Reading(state, tuple(flags))
+
+    def _told(self, read: Any) -> Any:
+        # Drivers and virtual GPUs support some of these and not others.
+        try:
+            return read()
+        except self._nvml.NVMLError:
+            return None
+
+
+def sensor_for(device: torch.device) -> Sensor:
+    """The sensor of a device; without nvidia-ml-py or its library a GPU has none."""
+    if device.type == "cpu":
+        return CpuSensor()
+    try:
+        nvml = import_module("pynvml")
+    except ImportError:
+        return NoSensor()
+    try:
+        nvml.nvmlInit()
+        uuid = torch.cuda.get_device_properties(device).uuid
+        return NvmlSensor(nvml, nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
+    except nvml.NVMLError:
+        return NoSensor()
