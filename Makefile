@@ -47,7 +47,7 @@ reference: $(VENV)/.installed ## make docs/reference.md and the JSON Schema of s
 	$(BIN)/mtmm-bench schema > suites/suite.schema.json
 
 clean: ## remove what can be made again, results apart
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -154,6 +154,12 @@ def eager() -> Iterator[None]:
         yield
 
 
+def drop_compiled() -> None:
+    """Give back what compiled code holds, such as the memory of CUDA graphs."""
+    if _config_before:
+        torch._dynamo.reset()
+
+
 def _fp32_backends() -> tuple[Any, ...]:
     # Through these names alone: PyTorch refuses to read the older ones once a newer one is set.
     backends: Any = torch.backends  # not typed

@@ -57,7 +57,7 @@ def numerics(
     `tf32` matrices and convolutions with 10 bits of mantissa; `bf16` and `fp16` run forward passes
     under autocast, `fp16` with scaled gradients. `compile` is a mode of `torch.compile`, or
     `cudagraphs` for CUDA graphs without generated code. `tf32`, `fp16`, `reduce-overhead` and
-    `cudagraphs` need a CUDA device. `memory_format` is that of image inputs and convolutions.
+    `cudagraphs` need a CUDA device. `memory_format` is that of convolutions; inputs follow.
     """
 
 

@@ -20,7 +20,7 @@ from bench.failure import reason_of, status_of
 from bench.loading import resident
 from bench.numerics import NeedsCudaError, check_device, restored
 from bench.plugins import load_again
-from bench.timing.block import Arm, run_block
+from bench.timing.block import Arm, give_back, run_block
 from bench.timing.clock import clock_for
 from bench.timing.reference import KEY, ReferenceWorkload
 from bench.timing.sampler import rules_for
@@ -191,6 +191,7 @@ def _cost(samples: ArmSamples, build: Callable[[], ModelWorkload], device: torch
     if samples.status != "ok":
         return {}
     try:
+        give_back(device)
         return {"cost": measure_cost(build(), device)}
     except Exception as error:
         return {"reason": f"timed, but no memory and FLOPs: {type(error).__name__}: {error}"}

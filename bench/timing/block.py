@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from bench.failure import reason_of, status_of
+from bench.numerics import drop_compiled
 from bench.timing.clock import Chunk, Clock
 from bench.timing.sampler import Rules, Workload, take_turn
 from bench.timing.samples import ArmSamples, ArmStatus, StopReason, Turn
@@ -123,9 +124,15 @@ def _turn(
     finally:
         # The workload and the frames of an exception are out of scope by now: their memory must
         # not be there when the next arm is built.
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(device)
+
+
+def give_back(device: torch.device) -> None:
+    """Free what an arm has left behind: objects in cycles, compiled code, the allocator's cache."""
+    gc.collect()
+    drop_compiled()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _measure(arm: Arm, round_index: int, clock: Clock, rules: Rules, sensor: Sensor) -> _Measured:

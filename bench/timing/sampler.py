@@ -140,7 +140,7 @@ def take_turn(
     Raises an error of PyTorch's where compiled code is compiled again within the chunk: that would
     be a sample of the compiler.
     """
-    broken = compile_counts()["graph_breaks"]
+    before = compile_counts()
     first_ms = _run(workload, clock, 1).wall_ms
     warm = warm_up(workload, clock, rules)
     with no_recompiles():
@@ -148,6 +148,7 @@ def take_turn(
         chunk = sample_chunk(workload, clock, chunk_steps(warm.step_ms, rules))
         reading = sensor.stop()
         device_ms = device_step_ms(workload, clock, warm.step_ms)
+    after = compile_counts()
     turn = Turn(
         round=round_index,
         steps=chunk.steps,
@@ -156,7 +157,8 @@ def take_turn(
         warmup_reason=warm.reason,
         first_ms=first_ms,
         device_ms=device_ms,
-        graph_breaks=compile_counts()["graph_breaks"] - broken,
+        graph_breaks=after["graph_breaks"] - before["graph_breaks"],
+        cudagraph_skips=after["cudagraph_skips"] - before["cudagraph_skips"],
         state=reading.state,
         flags=reading.flags,
     )
@@ -164,7 +166,7 @@ def take_turn(
 
 
 def device_step_ms(workload: Workload, clock: Clock, step_ms: float) -> float:
-    """Median step of a device that never waits for the host; NaN where the two are one.
+    """Shortest step of a device that never waits for the host; NaN where the two are one.
 
     The device is held until the host has queued a few steps. A step that itself waits for the
     device cannot be queued: its time is then that of host and device together.
@@ -175,7 +177,8 @@ def device_step_ms(workload: Workload, clock: Clock, step_ms: float) -> float:
     clock.hold(1.5 * _QUEUED_STEPS * step_ms)
     for _ in range(_QUEUED_STEPS):
         workload.step(clock.mark)
-    return float(np.median(clock.stop(len(workload.phases)).step_ms))
+    # Where the queue is full before the last step, the host is in the time of the later ones.
+    return float(clock.stop(len(workload.phases)).step_ms.min())
 
 
 def chunk_steps(step_ms: float, rules: Rules) -> int:

@@ -19,9 +19,10 @@ class Turn:
 
     `wall_ms` is that of the chunk. `first_ms` is the wall time of the first step after the arm was
     built: with compilation it is mostly that; `graph_breaks` counts the places where compiled code
-    falls back to Python. `device_ms` is what the device works on a step when it never waits for
-    the host, NaN where host and device are one. `state` is what the sensor read of the machine
-    during the chunk, `flags` what of it makes the chunk doubtful.
+    falls back to Python, `cudagraph_skips` the graphs that became no CUDA graph though asked for.
+    `device_ms` is what the device works on a step when it never waits for the host, NaN where host
+    and device are one. `state` is what the sensor read of the machine during the chunk, `flags`
+    what of it makes the chunk doubtful.
     """
 
     round: int
@@ -32,6 +33,7 @@ class Turn:
     first_ms: float = float("nan")
     device_ms: float = float("nan")
     graph_breaks: int = 0
+    cudagraph_skips: int = 0
     state: Mapping[str, float | str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
 from collections.abc import Mapping
@@ -70,7 +71,7 @@ class CpuSensor:
     def start(self) -> None:
         """Begin to watch."""
         self._started_s = time.perf_counter()
-        self._all_s, self._own_s = _all_cpu_s(), time.process_time()
+        self._all_s, self._own_s = _all_cpu_s(), _own_cpu_s()
 
     def stop(self) -> Reading:
         """What there was to see since."""
@@ -78,7 +79,7 @@ class CpuSensor:
         all_s = _all_cpu_s()
         if all_s is None or self._all_s is None or elapsed_s <= 0:
             return Reading()
-        others_s = all_s - self._all_s - (time.process_time() - self._own_s)
+        others_s = all_s - self._all_s - (_own_cpu_s() - self._own_s)
         # The kernel counts in hundredths of a second.
         other_cores = max(0.0, others_s - 0.02) / elapsed_s
         state = {"other_cores": other_cores, "load": os.getloadavg()[0]}
@@ -95,12 +96,28 @@ def _all_cpu_s(stat: Path = Path("/proc/stat")) -> float | None:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def _own_cpu_s() -> float:
+    """Seconds that this process and those it has started, such as a loader's, have worked."""
+    started = (process.pid for process in multiprocessing.active_children())
+    return time.process_time() + sum(_cpu_s_of(pid) for pid in started if pid is not None)
+
+
+def _cpu_s_of(pid: int) -> float:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0  # it has ended
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class NvmlSensor:
     """Clock, power, temperature and clock event reasons of an NVIDIA GPU, read at the end.
 
     `state` has `sm_clock_mhz`, `power_w`, `temperature_c` and `reasons` (NVML's bits, in
     hexadecimal) as far as the driver tells them. Flags: `throttled` (too hot, or slowed down by
-    hardware), `power_capped`, and `shared` where another process computes on the GPU.
+    hardware), `power_capped`, and `shared` where another process holds the GPU, as far as NVML's
+    process numbers are those that this process sees (in a container they may not be).
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -133,7 +150,7 @@ class NvmlSensor:
             flags += ["throttled"] if reasons & sum(THROTTLED.values()) else []
             flags += ["power_capped"] if reasons & POWER_CAP else []
         running = self._told(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or []
-        if any(process.pid != os.getpid() for process in running):
+        if any(process.pid not in (os.getpid(), os.getppid()) for process in running):
             flags.append("shared")
         return Reading(state, tuple(flags))
 

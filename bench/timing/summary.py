@@ -28,10 +28,11 @@ def summarise(samples: ArmSamples) -> dict[str, float]:
 
     `wall_ms` is the median over rounds of wall time per step, `device_ms` that of the device's own
     work and `launch_bound` whether the first is more than 1.2 times the second (both only where
-    host and device are two); `first_ms` the first step of the first round; `graph_breaks` those of
-    compiled code; `rounds` their number; `unstable_share` the share of rounds whose warm-up ended
-    by its budget; `flagged_share` that of rounds in which the sensor found something. Throughput is
-    that of the chunks' wall time. An arm without samples has only `n`.
+    host and device are two); `first_ms` the first step of the first round; `graph_breaks` and
+    `cudagraph_skips` those of compiled code; `rounds` their number; `unstable_share` the share of
+    rounds whose warm-up ended by its budget; `flagged_share` that of rounds in which the sensor
+    found something. Throughput is that of the chunks' wall time. An arm without samples has only
+    `n`.
     """
     n = samples.phase_ms.shape[0]
     if n == 0:
@@ -90,6 +91,7 @@ def _of_turns(turns: Sequence[Turn]) -> dict[str, float]:
     return row | {
         "first_ms": turns[0].first_ms,
         "graph_breaks": turns[0].graph_breaks,
+        "cudagraph_skips": turns[0].cudagraph_skips,
         "rounds": len(turns),
         "unstable_share": unstable / len(turns),
         "flagged_share": sum(bool(turn.flags) for turn in turns) / len(turns),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mtmm.settings import Weight
@@ -24,6 +25,13 @@ class Static(Weighting):
         if not any(self.weights):
             raise ValueError("`weights` needs at least one number above 0; all are 0")
 
+    def init(
+        self, num_tasks: int, *, device: torch.device, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """The weights on the device: copying them there in a step would wait for it."""
+        weights = self.weights or [1.0] * num_tasks
+        return {"weights": torch.tensor(weights, device=device, dtype=dtype)}
+
     def step(self, state: State, losses: Tensor) -> tuple[Tensor, State]:
         """The given weights."""
-        return losses.new_tensor(self.weights or [1.0] * len(losses)), state
+        return state["weights"], state

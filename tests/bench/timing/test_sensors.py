@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -35,6 +36,19 @@ def test_another_process_makes_the_machine_busy_and_this_one_does_not() -> None:
     assert reading.flags == ("busy",)
 
 
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs Linux")
+def test_what_a_process_has_started_is_its_own() -> None:
+    before = sensors._own_cpu_s()
+    child = multiprocessing.get_context("spawn").Process(target=_spin, args=(1.0,))
+    child.start()
+    deadline = time.perf_counter() + 20
+    while sensors._cpu_s_of(child.pid or 0) < 0.5 and time.perf_counter() < deadline:
+        time.sleep(0.05)
+    assert sensors._own_cpu_s() - before >= 0.5
+    child.kill()
+    child.join()
+
+
 @pytest.mark.parametrize(
     ("others_s", "flags"), [(0.05, ()), (0.11, ()), (0.13, ("busy",)), (1.0, ("busy",))]
 )
@@ -45,8 +59,8 @@ def test_busy_is_a_fifth_of_a_core(
     times = iter([10.0, 10.5])
     own = iter([1.0, 1.3])
     everything = iter([100.0, 100.3 + others_s])
-    fake = SimpleNamespace(perf_counter=lambda: next(times), process_time=lambda: next(own))
-    monkeypatch.setattr(sensors, "time", fake)
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr(sensors, "_own_cpu_s", lambda: next(own))
     monkeypatch.setattr(sensors, "_all_cpu_s", lambda: next(everything))
     sensor = CpuSensor()
     sensor.start()

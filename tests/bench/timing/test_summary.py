@@ -69,6 +69,7 @@ def test_summary_by_hand() -> None:
             "wall_ms": 23,
             "first_ms": 7,
             "graph_breaks": 0,
+            "cudagraph_skips": 0,
             "rounds": 2,
             "unstable_share": 0.5,
             "flagged_share": 0.5,

@@ -8,8 +8,15 @@ from mtmm.weighting.static import Static
 LOSSES = torch.tensor([0.1, 5.0, 0.0], dtype=torch.float64)
 
 
+def stepped(weighting: Static) -> torch.Tensor:
+    state = weighting.init(3, device=LOSSES.device, dtype=LOSSES.dtype)
+    weights, after = weighting.step(state, LOSSES)
+    assert after is state
+    return weights
+
+
 def test_the_weights_are_those_given() -> None:
-    weights, _ = Static(weights=[0.5, 2.0, 0.0]).step({}, LOSSES)
+    weights = stepped(Static(weights=[0.5, 2.0, 0.0]))
     assert weights.tolist() == [0.5, 2.0, 0.0]
     assert weights.dtype == LOSSES.dtype
 
@@ -17,7 +24,7 @@ def test_the_weights_are_those_given() -> None:
 def test_without_weights_all_are_1() -> None:
     weighting = Static()
     weighting.check(3)
-    assert weighting.step({}, LOSSES)[0].tolist() == [1, 1, 1]
+    assert stepped(weighting).tolist() == [1, 1, 1]
 
 
 def test_weights_must_fit_the_tasks() -> None:
