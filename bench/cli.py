@@ -222,23 +222,17 @@ def _share(text: str) -> float:
 
 def run_suites(options: argparse.Namespace) -> int:
     """`run`."""
-    from bench.commands.request import Request
-    from bench.commands.run import run
-    from bench.execution.run import Options
-
-    request = Request.of(options)
-    how = Options(
-        devices=request.devices,
-        workers=options.workers,
-        timeout_s=options.timeout,
-        retry_failed=options.retry_failed,
-        fail_fast=options.fail_fast,
-    )
-    return run(options.suites, request, how, quiet=options.quiet)
+    return _run(options, workers=options.workers, timeout_s=options.timeout, train=True)
 
 
 def time_suites(options: argparse.Namespace) -> int:
     """`time`."""
+    return _run(options, workers=None, timeout_s=None, train=False)
+
+
+def _run(
+    options: argparse.Namespace, *, workers: int | None, timeout_s: float | None, train: bool
+) -> int:
     from bench.commands.request import Request
     from bench.commands.run import run
     from bench.execution.run import Options
@@ -246,9 +240,11 @@ def time_suites(options: argparse.Namespace) -> int:
     request = Request.of(options)
     how = Options(
         devices=request.devices,
+        workers=workers,
+        timeout_s=timeout_s,
         retry_failed=options.retry_failed,
         fail_fast=options.fail_fast,
-        train=False,
+        train=train,
     )
     return run(options.suites, request, how, quiet=options.quiet)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from bench import environment
 from bench.cell import TimingBlock, TrainCell
@@ -17,7 +18,8 @@ from bench.fingerprint import describe
 from bench.manifest import write_manifest
 from bench.planning import Plan
 from bench.progress import Progress
-from bench.records import FINE, Record
+from bench.records import FINE
+from bench.seen import Seen
 from bench.store import Store
 from bench.timing.refusal import check_environment
 
@@ -62,35 +64,26 @@ def run_plan(
         again = _failed_before(units.values(), store) if options.retry_failed else {}
         run = Run(store, options, described, data, again, made, unwritten)
         wanted = _distinct(cells) if options.train else []
-        missing = [cell for cell in wanted if cell.id in again or not store.has(cell.id)]
+        seen = Seen(store)
+        missing = [c for c in wanted if c.id in again or seen.outcome(c.id) is None]
         try:
             with progress.stage("train", len(missing)) as stage:
                 Training(run, labels, stage).train(missing)
-            timing = Timing(run, progress, _untrained(plan, cells, store) if blocks else {})
+            seen.forget([*again, *made])
+            timing = Timing(run, progress, _untrained(plan, cells, seen) if blocks else {})
             for block in blocks:
                 timing.time(block)
         except FailFastError as error:
             stopped = f"ended by the first failure (--fail-fast): {error}"
-    return _outcome(units, store, made, unwritten, stopped, whole=options.train and not stopped)
-
-
-def _outcome(
-    units: Mapping[str, str],
-    store: Store,
-    made: Set[str],
-    unwritten: Mapping[str, str],
-    stopped: str,
-    *,
-    whole: bool,
-) -> Outcome:
-    """`whole`: every unit was to be run, so that one without a record is lost."""
-    others = set(units.values()) - made
-    reused = sum(store.has(identity) for identity in others)
+    seen.forget([*again, *made])
     moved, store.moved = tuple(store.moved), []
+    others = set(units.values()) - made
+    reused = sum(seen.outcome(identity) is not None for identity in others)
+    whole = options.train and not stopped
     return Outcome(
         ran=len(made),
         reused=reused,
-        failed=_failed(units, store, unwritten, cut_short=not whole),
+        failed=_failed(units, store, seen, unwritten, cut_short=not whole),
         stopped=stopped,
         not_run=len(others) - reused,
         moved=moved,
@@ -126,13 +119,13 @@ def _failed_before(identities: Iterable[str], store: Store) -> dict[str, int]:
 
 
 def _untrained(
-    plan: Plan, cells: Mapping[tuple[str, int], TrainCell], store: Store
+    plan: Plan, cells: Mapping[tuple[str, int], TrainCell], seen: Seen
 ) -> dict[str, str]:
     """Arms of which no cell could be trained, and why."""
-    arms, records = plan.arms(), dict[str, list[Record | None]]()
+    arms, records = plan.arms(), dict[str, list[Mapping[str, Any] | None]]()
     for (name, _), cell in cells.items():
         if name in arms:
-            records.setdefault(arms[name].id, []).append(store.read(cell.id))
+            records.setdefault(arms[name].id, []).append(seen.outcome(cell.id))
     reasons = {}
     for arm, found in records.items():
         failed = [one for one in found if one is not None and one["status"] != "ok"]
@@ -142,12 +135,17 @@ def _untrained(
 
 
 def _failed(
-    units: Mapping[str, str], store: Store, unwritten: Mapping[str, str], *, cut_short: bool
+    units: Mapping[str, str],
+    store: Store,
+    seen: Seen,
+    unwritten: Mapping[str, str],
+    *,
+    cut_short: bool,
 ) -> tuple[tuple[str, str], ...]:
     """Units without a record count only where the run was not cut short."""
     failed = []
     for label, identity in units.items():
-        record = store.read(identity)
+        record = seen.outcome(identity)
         if record is None:
             if not cut_short:
                 failed.append((label, unwritten.get(identity, "error: its record is gone")))
