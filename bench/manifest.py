@@ -22,7 +22,7 @@ def write_manifest(
     command: str,
 ) -> None:
     """Say which records belong to which variant of the suite; `command` asked for them."""
-    arms = plan.arms()
+    arms = plan.arms
     manifest = {
         "schema_version": MANIFEST_VERSION,
         "suite": plan.suite.name,

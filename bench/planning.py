@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a suite asks for.
 
@@ -86,6 +87,7 @@ class Plan:
             for v in trained
         }
 
+    @cached_property
     def arms(self) -> dict[str, TimingArm]:
         """The arm of each variant; variants whose steps cost the same share one."""
         return {variant.name: TimingArm(timed_part(variant.config)) for variant in self.variants}
@@ -95,7 +97,7 @@ class Plan:
         timing = self.suite.timing
         if timing is None:
             return []
-        arms = tuple({arm.id: arm for arm in self.arms().values()}.values())
+        arms = tuple({arm.id: arm for arm in self.arms.values()}.values())
         prints = {description_of(arm.config).fingerprint for arm in arms}
         base, *_ = self.variants
         sizes = timing.batch_sizes or (base.config["train"]["batch_size"],)

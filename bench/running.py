@@ -99,7 +99,7 @@ def _labelled_units(
 ) -> dict[str, str]:
     """The identity of every unit; variants may share one."""
     units = {f"{name} seed {seed}": cell.id for (name, seed), cell in cells.items()}
-    arms = plan.arms()
+    arms = plan.arms
     for block in blocks:
         for name, arm in arms.items():
             label = f"{name} time {block.mode} at batch size {block.batch_size}"
@@ -122,7 +122,7 @@ def _untrained(
     plan: Plan, cells: Mapping[tuple[str, int], TrainCell], seen: Seen
 ) -> dict[str, str]:
     """Arms of which no cell could be trained, and why."""
-    arms, records = plan.arms(), dict[str, list[Mapping[str, Any] | None]]()
+    arms, records = plan.arms, dict[str, list[Mapping[str, Any] | None]]()
     for (name, _), cell in cells.items():
         if name in arms:
             records.setdefault(arms[name].id, []).append(seen.outcome(cell.id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Metric:
     ideal: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Analysis:
     """The results of a suite and what follows from them; tables and figures only show it."""
 
@@ -42,6 +43,11 @@ class Analysis:
     def manifest(self) -> Mapping[str, Any]:
         """The suite's manifest."""
         return self.results.manifest
+
+    @cached_property
+    def frame_csv(self) -> str:
+        """The frame as CSV; a file and the page have it."""
+        return self.results.frame.to_csv(index=False, lineterminator="\n")
 
     @property
     def failed(self) -> list[Unit]:

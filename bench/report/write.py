@@ -76,7 +76,7 @@ def _markdown(analysis: Analysis) -> Files:
 
 def _csv(analysis: Analysis) -> Files:
     yield "comparison.csv", to_csv(analysis.comparison)
-    yield "frame.csv", frame_csv(analysis)
+    yield "frame.csv", analysis.frame_csv
     tables = full_tables(analysis)
     _remove(analysis, "tables", _TABLES - set(tables), "csv")
     for name, table in tables.items():
@@ -109,12 +109,7 @@ def _html(analysis: Analysis) -> Files:
                 pictures.append(no_picture(name, drawn))
                 _remove(analysis, "figures", [name], "svg", "png")
     files = list(_beside(analysis.results.folder))
-    yield "report.html", page(analysis, pictures, files, frame_csv(analysis))
-
-
-def frame_csv(analysis: Analysis) -> str:
-    """The frame as CSV."""
-    return analysis.results.frame.to_csv(index=False, lineterminator="\n")
+    yield "report.html", page(analysis, pictures, files, analysis.frame_csv)
 
 
 def _remove(analysis: Analysis, folder: str, names: Iterable[str], *endings: str) -> None:

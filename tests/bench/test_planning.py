@@ -71,7 +71,7 @@ def test_single_task_twins_are_planned_where_sharing_or_weighting_is_varied(
     assert (twin.name, twin.config["model"]["fusion"]["name"]) == ("single-task-sum", "sum")
     assert twin.config["model"]["sharing"]["name"] == "separate"
     assert ("single-task-sum", 0) in planned.cells("cpu")
-    assert "single-task-sum" not in planned.arms()
+    assert "single-task-sum" not in planned.arms
     suite["single_task"] = "off"
     planned = plan(suite)
     assert planned.twins == ()
