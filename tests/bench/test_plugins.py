@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import os
 import pickle
 import re
@@ -10,21 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from rich.console import Console
 
 import bench
 from bench.api import plan
 from bench.cell import TimingBlock
 from bench.cli import main
 from bench.errors import InputError
-from bench.execution import timing
-from bench.execution.run import Options, Run
-from bench.plugins import importable, load_again, load_plugins, own_components
-from bench.progress import Progress
-from bench.store import Store
-from mtmm.components import REGISTRIES, Registration, registered, restore, snapshot
+from bench.plugins import load_plugins, own_components
+from mtmm.components import REGISTRIES, registered, restore, snapshot
 from mtmm.fusion import FUSIONS
 
 pytestmark = pytest.mark.usefixtures("unloaded_after")
@@ -317,97 +310,6 @@ def test_a_block_has_the_components_of_its_arms(examples: Path) -> None:
         ("model", "flat"),
         ("weighting", "inverse"),
     }  # and equal, classification and the optimizer, which come with it
-
-
-def test_what_a_script_or_notebook_defines_no_other_process_has() -> None:
-    def one(module: str, file: str | None) -> Registration:
-        return Registration("fusion", "mine", module, file, "hash")
-
-    assert importable([])
-    assert importable([one("mtmm_plugin_x", "x.py"), one("package.module", "module.py")])
-    assert not importable([one("mtmm_plugin_x", "x.py"), one("__main__", "x.py")])
-    assert not importable([one("__main__", None)])
-    assert not importable([one("odd", None)])
-
-
-def test_such_a_block_is_timed_in_this_process(
-    examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    timed, at_work = block(examples, "my_model"), timing._AtWork(tmp_path / "arm")
-    options = Options(devices=(torch.device("cpu"),))
-    run = Run(Store(tmp_path), options, "environment", tmp_path)
-    one = timing.Timing(run, Progress(Console(), quiet=True), {})
-    calls: list[str] = []
-
-    def isolated(*arguments: Any, **_: Any) -> list[Any]:
-        calls.append(f"a new process with {len(arguments[3])} components")
-        return []
-
-    def inline(*_: Any) -> list[Any]:
-        calls.append("this one")
-        return []
-
-    monkeypatch.setattr(timing, "call_isolated", isolated)
-    monkeypatch.setattr(timing, "time_block", inline)
-    one._call(timed, at_work)
-    monkeypatch.setattr(timing, "importable", lambda own: False)
-    one._call(timed, at_work)
-    assert calls == ["a new process with 4 components", "this one"]
-
-
-def test_a_new_process_loads_the_same(examples: Path) -> None:
-    before = snapshot()
-    load_plugins([examples / "my_components.py"])
-    own = registered()
-    forget(examples)
-    restore(before)
-    load_again(own)
-    assert registered() == own
-
-
-def test_a_new_process_tells_when_the_code_has_changed(
-    examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = snapshot()
-    load_plugins([examples / "my_components.py"])
-    own, value = registered(), suite(examples, "my_model")
-    with (examples / "my_numbers.py").open("a", encoding="utf-8") as file:
-        file.write("more = 1\n")
-
-    def changed(*_: Any, **__: Any) -> None:
-        now = snapshot()
-        forget(examples)
-        restore(before)
-        try:
-            load_again(own)
-        finally:
-            restore(now)
-
-    monkeypatch.setattr(timing, "call_isolated", changed)
-    frame = bench.run(value, results=tmp_path / "results", device="cpu", workers=0)
-    timed = frame[frame["kind"] == "time"]
-    assert set(timed["status"]) == {"error"}
-    (reason,) = set(timed["reason"])
-    assert "'waves' is not there or not the same in a new process" in reason
-    assert "start again where its code has changed since" in reason
-
-
-def test_a_new_process_imports_what_a_script_imports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = snapshot()
-    file = write(tmp_path / "module_of_mine.py", FUSION)
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.import_module("module_of_mine")
-    own = registered()
-    forget(tmp_path)
-    restore(before)
-    load_again(own)
-    assert registered() == own
-    forget(tmp_path)
-    file.write_text("1 / 0", encoding="utf-8")
-    with pytest.raises(InputError, match=r"module_of_mine\.py: cannot be imported in a new"):
-        load_again(own)
 
 
 def test_the_code_in_the_docs_plans_and_runs(suite: dict[str, Any], tmp_path: Path) -> None:
