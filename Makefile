@@ -28,7 +28,7 @@ microbench: $(VENV)/.installed-dev ## forward and step of every component, and t
 	  --benchmark-group-by=func --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/bench_loop.py
 
-calibrate: $(VENV)/.installed-dev ## the timing harness measures itself (about six minutes)
+calibrate: $(VENV)/.installed-dev ## the timing harness measures itself (about ten minutes)
 	$(BIN)/python tests/benchmarks/calibrate.py
 
 sweepbench: $(VENV)/.installed-dev ## what planning and a process for each cell cost
