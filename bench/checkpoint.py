@@ -32,6 +32,7 @@ class TrainingState:
             "optimizer": self.step.optimizer.state_dict(),
             "scaler": self.step.scaler.state_dict(),
             "weighting": {name: value.detach() for name, value in self.step.state.items()},
+            "descent": self.step.descent.state_dict(),
             "schedule": self.schedule.state_dict(),
             "order": self.order.get_state(),
             "random": torch.get_rng_state(),
@@ -44,6 +45,7 @@ class TrainingState:
         self.step.model.load_state_dict(kept["model"])
         self.step.optimizer.load_state_dict(kept["optimizer"])
         self.step.scaler.load_state_dict(kept["scaler"])
+        self.step.descent.load_state_dict(kept["descent"])
         self.schedule.load_state_dict(kept["schedule"])
         self.order.set_state(kept["order"])
         torch.set_rng_state(kept["random"])
@@ -121,6 +123,9 @@ class Checkpoint:
 def _on(device: torch.device, kept: dict[str, Any]) -> dict[str, Any]:
     """The kept state, with what is no part of model or optimizer moved to the device."""
     kept["weighting"] = {k: v.to(device) for k, v in kept["weighting"].items()}
+    for name in ("weights", "gramian"):
+        if kept["descent"][name] is not None:
+            kept["descent"][name] = kept["descent"][name].to(device)
     kept["progress"]["weights"] = {
         epoch: {name: value.to(device) for name, value in weights.items()}
         for epoch, weights in kept["progress"]["weights"].items()

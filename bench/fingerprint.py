@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bench.environment import cpu_model, device_name
-from bench.timing.sensors import sensor_for
+from bench.timing.sensors import gpu_settings, sensor_for
 
 _PACKAGES = ("torch", "torchvision", "triton", "numpy", "pandas", "scipy", "pillow", "matplotlib")
 _PREFIXES = ("PYTORCH_", "TORCH_", "CUDA_", "CUBLAS_", "OMP_", "MKL_", "OPENBLAS_", "KMP_")
@@ -65,6 +65,7 @@ def _device(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "driver": _first_line("/sys/module/nvidia/version"),
+        **gpu_settings(device),
     }
 
 

@@ -27,7 +27,6 @@ from mtmm.settings import (
 from mtmm.sharing import SHARINGS
 from mtmm.sizes import misfits
 from mtmm.spec import Description, Task
-from mtmm.weighting import WEIGHTINGS
 
 Config = dict[str, Any]
 
@@ -148,8 +147,7 @@ def _nothing_moves(model: Mapping[str, Any], frozen: Sequence[str]) -> bool:
 
 def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
     """Whether the weighting has what it needs in this sharing."""
-    weighting = config["weighting"]["name"]
-    method = WEIGHTINGS[weighting]
+    weighting, space = config["weighting"]["name"], config["weighting"]["space"]
     if "sharing" in config["model"]:
         sharing = config["model"]["sharing"]["name"]
         wiring = SHARINGS[sharing]
@@ -160,14 +158,7 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             )
             problems.append(Problem(("weighting",), text, combination=True))
             return
-        if method.spaces and not method.spaces & wiring.spaces:
-            has = listed(sorted(wiring.spaces))
-            text = (
-                f"'{weighting}' takes gradients in {' or '.join(sorted(method.spaces))}, which "
-                f"'{sharing}' has not (it has: {has})"
-            )
-            problems.append(Problem(("weighting",), text, combination=True))
-            return
-    if method.needs != "losses":
-        text = f"'{weighting}' needs the {method.needs}; this version hands on losses only"
-        problems.append(Problem(("weighting",), text))
+        if space is not None and space not in wiring.spaces:
+            has = listed(sorted(wiring.spaces)) if wiring.spaces else "none"
+            text = f"'{weighting}' takes gradients in {space}, which '{sharing}' has not"
+            problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))

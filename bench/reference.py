@@ -10,7 +10,8 @@ from bench import settings
 from bench.optimization import OPTIMIZERS, SCHEDULES
 from mtmm.components import REGISTRIES
 from mtmm.model import model_settings
-from mtmm.settings import Component, describe_type, first_sentence, settings_of
+from mtmm.settings import Component, describe_type, first_sentence, own_settings_of
+from mtmm.weighting.usage import usage
 
 KINDS: Mapping[str, Mapping[str, Component]] = {
     **REGISTRIES,
@@ -20,6 +21,7 @@ KINDS: Mapping[str, Mapping[str, Component]] = {
 
 SECTIONS: Mapping[str, Component] = {
     "model": model_settings,
+    "weighting": usage,
     "train": settings.train,
     "numerics": settings.numerics,
     "timing": settings.timing,
@@ -40,7 +42,7 @@ def kind_text(kind: str) -> str:
     lines = [f"{kind}:"]
     for name, component in sorted(KINDS[kind].items()):
         lines.append(f"  {name}: {first_sentence(component)}")
-        for setting in settings_of(component).values():
+        for setting in own_settings_of(component).values():
             told = f"{describe_type(setting.annotation)}; default {_default(setting.default)}"
             lines.append(f"      {setting.name}: {told}")
     if not KINDS[kind]:
@@ -68,13 +70,13 @@ def _components() -> Iterator[str]:
         for name, component in sorted(registry.items()):
             yield f"### {kind} `{name}`\n"
             yield f"{_whole(component)}\n"
-            if settings_of(component):
+            if own_settings_of(component):
                 yield _table(component)
 
 
 def _table(component: Component) -> str:
     rows = ["| setting | what | default |", "|---|---|---|"]
-    for setting in settings_of(component).values():
+    for setting in own_settings_of(component).values():
         what = describe_type(setting.annotation)
         rows.append(f"| `{setting.name}` | {what} | `{_default(setting.default)}` |")
     return "\n".join(rows) + "\n"

@@ -20,8 +20,10 @@ TRAINING_CORE = (
     "bench.selection",
     "bench.step",
     "bench.training",
+    "mtmm.descent",
     "mtmm.encoders.base",
     "mtmm.fusion.base",
+    "mtmm.gradients",
     "mtmm.heads.base",
     "mtmm.heads.classification",
     "mtmm.heads.judging",
@@ -29,8 +31,13 @@ TRAINING_CORE = (
     "mtmm.paths",
     "mtmm.seeding",
     "mtmm.sharing.base",
+    "mtmm.spaces",
     "mtmm.spec",
     "mtmm.weighting.base",
+    "mtmm.weighting.gramian",
+    "mtmm.weighting.jacobian",
+    "mtmm.weighting.making",
+    "mtmm.weighting.usage",
 )
 """The modules every train cell runs through, besides its components."""
 
@@ -43,6 +50,7 @@ TIMING_CORE = (
     "bench.timing.flops",
     "bench.timing.memory",
     "bench.timing.parts",
+    "bench.timing.phases",
     "bench.timing.pipeline",
     "bench.timing.reference",
     "bench.timing.sampler",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
 from bench.numerics import Around, full
+from mtmm.descent import Descent
 from mtmm.heads.base import Objective
-from mtmm.spec import Batch
+from mtmm.spec import Batch, SharedSpace
 from mtmm.weighting.base import Weighting
-
-PHASES = ("zero_grad", "forward", "backward", "optimizer")
 
 
 def unmarked() -> None:
@@ -27,9 +26,10 @@ def unclipped() -> None:
 class TrainStep:
     """Model, losses, weighting and optimizer, stepped together.
 
-    `mark` is called five times a step: at its start and after each of `PHASES`. Losses and weights
-    belong to the forward phase, the gradients of learned weights and `clip`, which limits those of
-    the model in place, to the optimizer phase. The forward pass and its losses are put into
+    `mark` is called at the start of a step and after each of `phases`. Losses belong to the forward
+    phase, weights to the phases of `descent`, and to the optimizer phase what comes after them: the
+    gradients of learned weights, `clip`, which limits those of the model in place, and where the
+    weighting wants one the forward pass after the step. Forward passes and losses are put into
     `around`; gradients are scaled by `scaler`, and are not when the weighting or `clip` see them.
     Nothing in a step waits for the device, unless the scaler has to know whether a step is taken.
     """
@@ -38,7 +38,7 @@ class TrainStep:
         self,
         model: nn.Module,
         objectives: Mapping[str, Objective],
-        weighting: Weighting,
+        descent: Descent,
         state: dict[str, Tensor],
         optimizer: torch.optim.Optimizer,
         clip: Callable[[], None] = unclipped,
@@ -47,33 +47,55 @@ class TrainStep:
     ) -> None:
         self.model = model
         self.objectives = objectives
-        self.weighting = weighting
+        self.descent = descent
+        self.weighting = descent.method
         self.state: Mapping[str, Tensor] = state
         self.optimizer = optimizer
         self.clip = clip
         self.around = around
         self.scaler = torch.amp.GradScaler("cpu", enabled=False) if scaler is None else scaler
+        self.phases = ("zero_grad", "forward", *descent.phases, "optimizer")
+        self._looks_back = type(self.weighting).after_step is not Weighting.after_step
 
     def __call__(self, batch: Batch, mark: Callable[[], None] = unmarked) -> Tensor:
         """Step on `batch`; the losses `[T]` before the step, detached."""
         mark()
         self.optimizer.zero_grad(set_to_none=True)
         mark()
-        losses = task_losses(self.model, self.objectives, batch, self.around)
-        detached = losses.detach()
-        weights, self.state = self.weighting.step(self.state, detached)
-        total = torch.dot(weights.detach(), losses)
+        random = torch.get_rng_state() if self._looks_back else None
+        losses, shared = task_losses(self.model, self.objectives, batch, self.around)
+        detached = torch.stack([loss.detach() for loss in losses])
         mark()
-        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-        mark()
+        scaled, scale = self._scaled(losses)
+        self.state = self.descent(scaled, shared, self.state, mark=mark, scale=scale)
         self.scaler.unscale_(self.optimizer)
-        for name, gradient in self.weighting.parameter_gradients(self.state, detached).items():
+        for name, gradient in self.descent.parameter_gradients(self.state, detached).items():
             self.state[name].grad = gradient
         self.clip()
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if random is not None:
+            self.state = self.weighting.after_step(self.state, self._again(batch, random))
         mark()
         return detached
+
+    def _scaled(self, losses: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+        if not self.scaler.is_enabled():
+            return losses, None
+        one = torch.ones((), device=losses[0].device)
+        return [self.scaler.scale(loss) for loss in losses], self.scaler.scale(one)
+
+    def _again(self, batch: Batch, random: Tensor) -> Tensor:
+        """The losses of the batch after the step, by the same dropout masks.
+
+        Statistics of normalisation layers are those of the first pass alone.
+        """
+        after = torch.get_rng_state()
+        torch.set_rng_state(random)
+        with torch.no_grad(), untracked(self.model):
+            losses, _ = task_losses(self.model, self.objectives, batch, self.around)
+        torch.set_rng_state(after)
+        return torch.stack(losses)
 
 
 def task_losses(
@@ -81,12 +103,32 @@ def task_losses(
     objectives: Mapping[str, Objective],
     batch: Batch,
     around: Around = nullcontext,
-) -> Tensor:
-    """The losses `[T]` of a batch, in the order of `objectives`; `around` as in `TrainStep`."""
+) -> tuple[list[Tensor], SharedSpace]:
+    """The loss of each of `objectives` on a batch, and where the tasks meet.
+
+    `around` is as in `TrainStep`.
+    """
     with around():
-        outputs = model(batch.inputs, batch.present).outputs
+        output = model(batch.inputs, batch.present)
         losses = [
-            objective.loss(full(outputs[task]), batch.targets[task], batch.labelled[task])
+            objective.loss(full(output.outputs[task]), batch.targets[task], batch.labelled[task])
             for task, objective in objectives.items()
         ]
-    return torch.stack([full(loss) for loss in losses])
+    return [full(loss) for loss in losses], output.shared
+
+
+@contextmanager
+def untracked(model: nn.Module) -> Iterator[None]:
+    """Leave the running statistics of normalisation layers as they are inside."""
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats
+    ]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

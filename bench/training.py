@@ -21,15 +21,15 @@ from bench.numerics import around_forward, compile_counts, prepare, restored, sc
 from bench.optimization import build_optimizer, build_schedule, clipping, freeze
 from bench.selection import Progress, Selection, select
 from bench.step import TrainStep, unclipped
+from mtmm.descent import Descent
 from mtmm.heads.base import Objective
 from mtmm.heads.judging import objectives, weighted
 from mtmm.model import build_model
-from mtmm.registry import settings_in
 from mtmm.seeding import derive, generator
 from mtmm.settings import listed
 from mtmm.sharing.base import Island
 from mtmm.spec import Batch, DataBundle, Split
-from mtmm.weighting import WEIGHTINGS
+from mtmm.weighting.making import make
 
 Config = Mapping[str, Any]
 
@@ -79,8 +79,10 @@ def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.d
     judged = objectives(bundle.tasks)
     if settings["class_weights"] is not None:
         judged = weighted(judged, settings["class_weights"], bundle.train, device)
-    weighting = WEIGHTINGS[config["weighting"]["name"]](**settings_in(config["weighting"]))
-    state = weighting.init(len(judged), device=device, dtype=torch.float32)
+    weighting, use = make(config["weighting"])
+    state: dict[str, Tensor] = {}
+    if weighting.needs != "jacobian":  # whose state depends on what meets in the first step
+        state = weighting.init(len(judged), device=device, dtype=torch.float32)
     for name in weighting.learned:
         state[name] = nn.Parameter(state[name])
     learned = [
@@ -94,7 +96,9 @@ def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.d
         clip = clipping(groups, settings["clip_norm"])
     around = around_forward(config["numerics"], device)
     scaler = scaler_of(config["numerics"], device)
-    return TrainStep(model, judged, weighting, state, optimizer, clip, around, scaler)
+    random = generator(seed, "weighting", device=device)
+    descent = Descent(weighting, use, parameters=model.parameters(), generator=random)
+    return TrainStep(model, judged, descent, state, optimizer, clip, around, scaler)
 
 
 def islands(model: nn.Module, tasks: tuple[str, ...]) -> list[Island]:
@@ -210,6 +214,7 @@ def _fit(
     while progress.steps < limit and progress.open_tasks:
         most = min(steps_per_epoch, limit - progress.steps)
         losses = train_epoch(step, feed.epoch(), schedule, most)
+        step.state = step.weighting.epoch_end(step.state, losses)
         progress.steps += most
         measures = evaluate(step.model, step.objectives, bundle.val, step.around, feed.in_order)
         scores = _note_epoch(step, measures, losses, constant, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +36,7 @@ from mtmm.settings import (
 from mtmm.sizes import model_size
 from mtmm.spec import Description
 from mtmm.weighting import WEIGHTINGS
+from mtmm.weighting.making import make
 
 KEYS = ("dataset", "modalities", "tasks", "model", "weighting", "train", "numerics")
 """The parts of a variant: what a suite's base may hold and a sweep may vary."""
@@ -299,13 +301,21 @@ def _resolve_model(
 def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> Config:
     before = len(problems)
     weighting = resolve("weighting", WEIGHTINGS, raw, ("weighting",), problems)
-    if len(problems) == before:
-        try:
-            WEIGHTINGS[weighting["name"]](**settings_in(weighting)).check(num_tasks)
-        except Exception as error:
-            owner = "" if speaks(error) else f"weighting '{weighting['name']}': "
-            text = f"{owner}{blame(error)}"
-            problems.append(Problem(("weighting",), text, combination=speaks(error)))
+    if len(problems) > before:
+        return weighting
+    name = weighting["name"]
+    try:
+        method, use = make(weighting)
+        # Filled in first: a combination that is skipped is named after all of its settings.
+        weighting = {**weighting, **asdict(use)}
+        if num_tasks < method.fewest_tasks:
+            text = f"'{name}' balances at least {method.fewest_tasks} tasks"
+            raise ValueError(f"{text}; found {num_tasks} (use equal)")
+        method.check(num_tasks)
+    except Exception as error:
+        owner = "" if speaks(error) else f"weighting '{name}': "
+        text = f"{owner}{blame(error)}"
+        problems.append(Problem(("weighting",), text, combination=speaks(error)))
     return weighting
 
 

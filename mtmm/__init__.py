@@ -8,13 +8,18 @@ from mtmm._version import __version__
 
 if TYPE_CHECKING:
     from mtmm.components import register
+    from mtmm.loop import backward
     from mtmm.model import build_model
 
-__all__ = ["__version__", "build_model", "register"]
+__all__ = ["__version__", "backward", "build_model", "register"]
 
 
 def __getattr__(name: str) -> Any:
     # PyTorch is imported on first use, so that a command's --help need not wait for it.
+    if name == "backward":
+        from mtmm.loop import backward
+
+        return backward
     if name == "build_model":
         from mtmm.model import build_model
 

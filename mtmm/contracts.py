@@ -16,9 +16,20 @@ from mtmm.encoders.base import Encoder
 from mtmm.fusion.base import Fusion
 from mtmm.heads import HEADS
 from mtmm.heads.base import Head, Objective
-from mtmm.settings import Component, NameOf, Range, check, found, listed, settings_of
+from mtmm.settings import (
+    Component,
+    NameOf,
+    Range,
+    check,
+    found,
+    listed,
+    own_settings_of,
+    settings_of,
+)
 from mtmm.sharing.base import Sharing
 from mtmm.weighting.base import Weighting
+from mtmm.weighting.gramian import GramianWeighting
+from mtmm.weighting.jacobian import JacobianWeighting
 
 Calls = Mapping[str, tuple[str, ...]]
 """The arguments of methods: `x` by position, `x=` by name, `**` the component's settings."""
@@ -106,7 +117,10 @@ def _signature(owner: str, function: Component, wanted: tuple[str, ...]) -> Iter
 
 
 def _settings(component: Component) -> Iterator[str]:
+    common = getattr(component, "common_settings", None)
     try:
+        own = own_settings_of(component)
+        common = own_settings_of(common) if common else {}
         declared = settings_of(component)
     except Exception as error:  # an annotation may be any expression
         told = f"{type(error).__name__}: {error}"
@@ -115,6 +129,8 @@ def _settings(component: Component) -> Iterator[str]:
     for setting in declared.values():
         if setting.name == "name":
             yield "cannot have a setting `name`: suites write the component's own name there"
+        if setting.name in own and setting.name in common:
+            yield f"cannot have a setting `{setting.name}`: all of its kind have one"
         for part in unknown_types(setting.annotation):
             known = "bool, int, float, str, None, Literal, list, dict[str, ...], unions of these"
             yield (
@@ -188,10 +204,26 @@ def _sharing(sharing: type[Sharing], _: str) -> Iterator[str]:
 
 
 def _weighting(weighting: type[Weighting], _: str) -> Iterator[str]:
-    if weighting.needs not in ("losses", "gramian", "jacobian"):
+    if weighting.needs not in _STEPPED:
         yield f"`needs` must be losses, gramian or jacobian; found {found(weighting.needs)}"
+        return
+    yield from _called(weighting, {"step": _STEPPED[weighting.needs]})
+    if weighting.needs != "losses" and weighting.space not in weighting.spaces:
+        spaces = listed(sorted(weighting.spaces)) or "none"
+        text = f"`space` must be one of its `spaces` ({spaces})"
+        yield f"{text}; found {found(weighting.space)}"
+    for base, method in ((GramianWeighting, "solve"), (JacobianWeighting, "combine")):
+        if issubclass(weighting, base) and getattr(weighting, method) is getattr(base, method):
+            yield f"must define `{method}`; found that of {base.__name__}"
     if weighting.learned and weighting.parameter_gradients is Weighting.parameter_gradients:
         yield "has `learned` tensors and must define `parameter_gradients`; found that of Weighting"
+
+
+_STEPPED: Mapping[str, tuple[str, ...]] = {
+    "losses": ("state", "losses"),
+    "gramian": ("state", "losses", "gramian"),
+    "jacobian": ("state", "losses", "jacobian", "features"),
+}
 
 
 def _head(head: type[Head], name: str) -> Iterator[str]:
@@ -252,8 +284,9 @@ CONTRACTS: Mapping[str, Contract] = {
         calls={
             "check": ("num_tasks",),
             "init": ("num_tasks", "device=", "dtype="),
-            "step": ("state", "losses"),
-            "parameter_gradients": ("state", "losses"),
+            "draw": ("state", "size", "generator"),
+            "after_step": ("state", "losses"),
+            "epoch_end": ("state", "losses"),
         },
         facts=_weighting,
     ),

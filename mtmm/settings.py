@@ -102,10 +102,17 @@ class Setting:
 
 @cache
 def settings_of(component: Component) -> Mapping[str, Setting]:
-    """The settings of a component: its keyword-only arguments, in order.
+    """The settings of a component: its own, then those that all of its kind have.
 
     Raises TypeError where one has no annotation or no default.
     """
+    common = getattr(component, "common_settings", None)
+    return {**own_settings_of(component), **(own_settings_of(common) if common else {})}
+
+
+@cache
+def own_settings_of(component: Component) -> Mapping[str, Setting]:
+    """A component's keyword-only arguments, in order; TypeError as in `settings_of`."""
     function = inspect.unwrap(component.__init__ if inspect.isclass(component) else component)
     hints = typing.get_type_hints(function, include_extras=True)
     settings = {}

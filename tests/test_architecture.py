@@ -32,7 +32,11 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
     "sharing": SHARINGS,
     "weighting": WEIGHTINGS,
 }
-HELPERS = {"data": {"cache", "glyph_faces"}, "heads": {"judging"}}
+HELPERS = {
+    "data": {"cache", "glyph_faces"},
+    "heads": {"judging"},
+    "weighting": {"gramian", "jacobian", "making", "stateful", "usage"},
+}
 """Modules of a component folder that define no component, besides base.py."""
 
 
@@ -136,4 +140,6 @@ def test_registries_hold_no_code_of_their_own() -> None:
     for folder in REGISTRIES:
         tree = ast.parse((ROOT / "mtmm" / folder / "__init__.py").read_text(encoding="utf-8"))
         code = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
-        assert not [node for node in ast.walk(tree) if isinstance(node, code)], folder
+        names = {getattr(node, "name", "") for node in ast.walk(tree) if isinstance(node, code)}
+        # `build` is for training loops of one's own, which have no identity.
+        assert names <= ({"build"} if folder == "weighting" else set()), folder

@@ -100,7 +100,7 @@ def time_block(
         rules = rules_for(device).within(1e3 * block.budget_s, len(block.arms) + 1)
         builders = [_builder(block, arm, device, note) for arm in block.arms]
         arms = [Arm(arm.id, build) for arm, build in zip(block.arms, builders, strict=True)]
-        fixed = Arm(KEY, lambda: _reference(device, note))
+        fixed = Arm(KEY, lambda: _reference(device, note), companion=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with _old_objects_left_alone():
             *measured, of_reference = run_block(

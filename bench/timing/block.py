@@ -7,6 +7,7 @@ import itertools
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from bench.failure import reason_of, status_of
 from bench.numerics import drop_compiled
 from bench.timing.clock import Chunk, Clock
+from bench.timing.phases import distinct
 from bench.timing.sampler import Rules, Workload, take_turn
 from bench.timing.samples import ArmSamples, ArmStatus, StopReason, Turn
 from bench.timing.sensors import Sensor
@@ -28,10 +30,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One of the things timed together; `build` makes its workload anew in every round."""
+    """One of the things timed together; `build` makes its workload anew in every round.
+
+    A `companion` is timed for the sake of the others: alone it does not keep a block going.
+    """
 
     key: str
     build: Callable[[], Workload]
+    companion: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,10 @@ def run_block(
             else:
                 measured[arm.key].append(outcome)
                 first_ms += outcome.turn.first_ms
-        standing = [[one.chunk for one in measured[a.key]] for a in arms if a.key not in failed]
+        left = [arm for arm in arms if arm.key not in failed]
+        if all(arm.companion for arm in left):
+            left = []
+        standing = [[one.chunk for one in measured[arm.key]] for arm in left]
         elapsed_ms = clock.now_ms() - started_ms - first_ms
         stop = stop_reason(standing, elapsed_ms=elapsed_ms, rules=rules)
         if stop is not None:
@@ -123,8 +132,10 @@ def _turn(
         return _Failed(status=status_of(error), reason=reason_of(error))
     finally:
         # The workload and the frames of an exception are out of scope by now: their memory must
-        # not be there when the next arm is built.
-        give_back(device)
+        # not be there when the next arm is built. A GPU that an arm has broken does not answer any
+        # more, which the arms after it will tell: what was measured before must not be lost.
+        with suppress(torch.AcceleratorError):
+            give_back(device)
 
 
 def give_back(device: torch.device) -> None:
@@ -138,7 +149,9 @@ def give_back(device: torch.device) -> None:
 def _measure(arm: Arm, round_index: int, clock: Clock, rules: Rules, sensor: Sensor) -> _Measured:
     workload = arm.build()
     turn, chunk = take_turn(workload, clock, rules, sensor, round_index)
-    return _Measured(phases=workload.phases, samples=workload.samples, chunk=chunk, turn=turn)
+    return _Measured(
+        phases=distinct(workload.phases), samples=workload.samples, chunk=chunk, turn=turn
+    )
 
 
 def _collect(

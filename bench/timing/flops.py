@@ -11,6 +11,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.timing.phases import passes
+
 
 def count_flops(fn: Callable[[], object]) -> int:
     """FLOPs of one call of `fn`, which may run forward and backward; nothing is timed.
@@ -29,12 +31,17 @@ def count_flops(fn: Callable[[], object]) -> int:
 def count_phases(
     step: Callable[[Callable[[], None]], None], phases: Sequence[str]
 ) -> dict[str, int]:
-    """FLOPs of each phase of a step, which calls what it is given at its start and after each."""
+    """FLOPs of each phase of a step, which calls what it is given at its start and after each.
+
+    Phases may come more than once (see `bench.timing.phases`).
+    """
     counts: list[int] = []
     with counting() as counter:
         step(lambda: counts.append(int(counter.get_total_flops())))
-    differences = (after - before for before, after in pairwise(counts))
-    return dict(zip(phases, differences, strict=True))
+    sums = dict.fromkeys(phases, 0)
+    for name, (before, after) in zip(phases, pairwise(counts), strict=True):
+        sums[name] += after - before
+    return {name: count // passes(phases) for name, count in sums.items()}
 
 
 @contextmanager

@@ -33,7 +33,10 @@ def peak_memory_mib(
         peaks = _cuda_peaks(step, device, torch.cuda.max_memory_allocated)
     else:
         raise ValueError(f"device must be of type cpu or cuda, found {device}")
-    return {name: peak / _MIB for name, peak in zip(phases, peaks, strict=True)}
+    largest: dict[str, float] = {}
+    for name, peak in zip(phases, peaks, strict=True):  # a phase may come more than once
+        largest[name] = max(largest.get(name, 0.0), peak / _MIB)
+    return largest
 
 
 def reserved_memory_mib(step: Callable[[Mark], None], device: torch.device) -> float:

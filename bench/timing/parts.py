@@ -8,7 +8,8 @@ replayed alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -22,27 +23,31 @@ from bench.timing.flops import count_flops, counting
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Call:
-    """One call of a module; `reached` are the places among its outputs that got a gradient."""
+    """One call of a module; `reached` counts the gradients that its outputs got, by their place."""
 
     module: nn.Module
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     forward: int = 0
-    reached: set[int] = field(default_factory=set)
+    reached: Counter[int] = field(default_factory=Counter)
 
 
 def count_parts(
-    step: Callable[[], object], parts: Mapping[str, nn.Module]
+    step: Callable[[], object], parts: Mapping[str, nn.Module], passes: int = 1
 ) -> dict[str, dict[str, int]]:
-    """FLOPs of each part in one call of `step`: `{part: {"forward": n, "backward": n}}`.
+    """FLOPs of each part in a step: `{part: {"forward": n, "backward": n}}`.
+
+    One call of `step` is `passes` steps, of which it is the mean. A backward pass counts as often
+    as it is run; where all tasks' passes are run as one batch, as for `gradients: lean`, it counts
+    once.
 
     A part is a module, or a `ModuleList` of modules that are called one by one. Counting rules are
     those of `count_flops`; losses and what lies between the parts is in none of them.
     """
     return {
         name: {
-            "forward": sum(call.forward for call in calls),
-            "backward": sum(_backward_flops(call) for call in calls if call.reached),
+            "forward": sum(call.forward for call in calls) // passes,
+            "backward": sum(_backward_flops(call) for call in calls if call.reached) // passes,
         }
         for name, calls in _recorded(step, parts).items()
     }
@@ -65,9 +70,10 @@ def _recorded(step: Callable[[], object], parts: Mapping[str, nn.Module]) -> dic
             call = next(call for call in reversed(calls[name]) if call.module is module)
             call.forward = int(counter.get_total_flops()) - call.forward
             for place, tensor in enumerate(_tensors(output)):
-                if tensor.requires_grad:
-                    tensor.register_hook(  # type: ignore[no-untyped-call]
-                        lambda _, place=place: call.reached.add(place)
+                if tensor.grad_fn is not None:
+                    # Of the node: one of the tensor is also run where a pass ends at the tensor.
+                    tensor.grad_fn.register_prehook(
+                        partial(_note_gradients, call, place, tensor.output_nr)
                     )
 
         for name, part in parts.items():
@@ -82,6 +88,11 @@ def _recorded(step: Callable[[], object], parts: Mapping[str, nn.Module]) -> dic
     return calls
 
 
+def _note_gradients(call: _Call, place: int, number: int, gradients: Sequence[Any]) -> None:
+    if gradients[number] is not None:
+        call.reached.update([place])
+
+
 def _backward_flops(call: _Call) -> int:
     """What the gradients of a call's parameters and inputs take, given those of its outputs."""
 
@@ -91,7 +102,7 @@ def _backward_flops(call: _Call) -> int:
         ones = [torch.ones_like(output) for output in outputs]
         torch.autograd.backward(outputs, ones)
 
-    return count_flops(forward_and_backward) - call.forward
+    return (count_flops(forward_and_backward) - call.forward) * max(call.reached.values())
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bench.loading import Feed, epoch_shape, feed_of
-from bench.step import PHASES
 from bench.training import build_step
 from mtmm.seeding import generator
 from mtmm.spec import Batch, DataBundle
@@ -22,8 +21,6 @@ class PipelineWorkload:
     They are those of one epoch after the other, of as many samples as the batch given.
     """
 
-    phases = ("data", *PHASES)
-
     def __init__(self, config: Config, bundle: DataBundle, batch: Batch) -> None:
         _, self.samples = epoch_shape(len(bundle.train), len(batch))
         settings = {**config["train"], "batch_size": self.samples}
@@ -31,6 +28,7 @@ class PipelineWorkload:
         # Its worker processes end with this object.
         self._batches = _endless(feed_of(settings, bundle.train, batch.device, order))
         self._step = build_step(config, bundle, seed=_SEED, device=batch.device)
+        self.phases = ("data", *self._step.phases)
         self.model, self.around = self._step.model, self._step.around
 
     def step(self, mark: Callable[[], None]) -> None:

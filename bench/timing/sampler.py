@@ -14,6 +14,7 @@ import torch
 
 from bench.numerics import compile_counts, no_recompiles
 from bench.timing.clock import Chunk, Clock
+from bench.timing.phases import passes, per_step
 from bench.timing.samples import Turn
 from bench.timing.sensors import Sensor
 
@@ -28,7 +29,7 @@ class Workload(Protocol):
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """Names of the phases, in their order within a step."""
+        """Names of the phases, in their order within a call; a name may come more than once."""
         ...
 
     @property
@@ -145,9 +146,10 @@ def take_turn(
     warm = warm_up(workload, clock, rules)
     with no_recompiles():
         sensor.start()
-        chunk = sample_chunk(workload, clock, chunk_steps(warm.step_ms, rules))
+        calls = sample_chunk(workload, clock, chunk_steps(warm.step_ms, rules))
         reading = sensor.stop()
         device_ms = device_step_ms(workload, clock, warm.step_ms)
+    chunk = per_step(calls, workload.phases)
     after = compile_counts()
     turn = Turn(
         round=round_index,
@@ -178,7 +180,8 @@ def device_step_ms(workload: Workload, clock: Clock, step_ms: float) -> float:
     for _ in range(_QUEUED_STEPS):
         workload.step(clock.mark)
     # Where the queue is full before the last step, the host is in the time of the later ones.
-    return float(clock.stop(len(workload.phases)).step_ms.min())
+    shortest = float(clock.stop(len(workload.phases)).step_ms.min())
+    return shortest / passes(workload.phases)
 
 
 def chunk_steps(step_ms: float, rules: Rules) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -154,25 +154,54 @@ class NvmlSensor:
             flags.append("shared")
         return Reading(state, tuple(flags))
 
-    def _told(self, read: Any) -> Any:
-        # Drivers and virtual GPUs support some of these and not others.
-        try:
-            return read()
-        except self._nvml.NVMLError:
-            return None
+    def _told(self, read: Callable[[], Any]) -> Any:
+        return _told(self._nvml, read)
 
 
 def sensor_for(device: torch.device) -> Sensor:
     """The sensor of a device; without nvidia-ml-py or its library a GPU has none."""
     if device.type == "cpu":
         return CpuSensor()
+    opened = _opened(device)
+    return NoSensor() if opened is None else NvmlSensor(*opened)
+
+
+def gpu_settings(device: torch.device) -> dict[str, Any]:
+    """What an administrator has set of an NVIDIA GPU; empty where NVML cannot be asked.
+
+    `power_limit_w`, `ecc` and `mig` (whether they are on), None for what this GPU does not have.
+    """
+    opened = _opened(device)
+    if opened is None:
+        return {}
+    nvml, handle = opened
+    limit = _told(nvml, lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3)
+    ecc = _told(nvml, lambda: nvml.nvmlDeviceGetEccMode(handle)[0])
+    mig = _told(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle)[0])
+    return {
+        "power_limit_w": limit,
+        "ecc": None if ecc is None else bool(ecc),
+        "mig": None if mig is None else bool(mig),
+    }
+
+
+def _opened(device: torch.device) -> tuple[Any, Any] | None:
+    """NVML and its handle of a GPU, where there are both."""
     try:
         nvml = import_module("pynvml")
     except ImportError:
-        return NoSensor()
+        return None
     try:
         nvml.nvmlInit()
         uuid = torch.cuda.get_device_properties(device).uuid
-        return NvmlSensor(nvml, nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
+        return nvml, nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except nvml.NVMLError:
-        return NoSensor()
+        return None
+
+
+def _told(nvml: Any, read: Callable[[], Any]) -> Any:
+    # Drivers and virtual GPUs support some of these and not others.
+    try:
+        return read()
+    except nvml.NVMLError:
+        return None

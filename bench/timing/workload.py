@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from bench.numerics import Around, eager
-from bench.step import PHASES, unmarked
+from bench.step import unmarked
 from bench.timing.flops import count_phases
 from bench.timing.memory import peak_memory_mib, reserved_memory_mib
 from bench.timing.parts import count_parts
+from bench.timing.phases import passes
 from bench.timing.pipeline import PipelineWorkload
 from bench.timing.sampler import Workload
 from bench.training import build_step
@@ -38,19 +39,24 @@ class ModelWorkload(Workload, Protocol):
 
 
 class TrainingWorkload:
-    """The optimisation step of a variant on one resident batch."""
+    """The optimisation step of a variant on one resident batch.
 
-    phases = PHASES
+    Where a weighting finds its weights in one of k steps, k are run, and count as one.
+    """
 
     def __init__(self, config: Config, bundle: DataBundle, batch: Batch) -> None:
         self.samples = len(batch)
         self._batch = batch
         self._step = build_step(config, bundle, seed=_SEED, device=batch.device)
+        self._every = self._step.descent.usage.every
+        self.phases = self._step.phases * self._every
         self.model, self.around = self._step.model, self._step.around
 
     def step(self, mark: Callable[[], None]) -> None:
         """See `Workload.step`."""
         self._step(self._batch, mark)
+        for _ in range(1, self._every):
+            self._step(self._batch, _after_first(mark))
 
 
 class InferenceWorkload:
@@ -92,6 +98,19 @@ class ForwardWorkload:
         mark()
 
 
+def _after_first(mark: Callable[[], None]) -> Callable[[], None]:
+    """The mark of a step that follows another: where it starts, that one has ended."""
+    started = False
+
+    def marked() -> None:
+        nonlocal started
+        if started:
+            mark()
+        started = True
+
+    return marked
+
+
 WORKLOADS: Mapping[str, Callable[[Config, DataBundle, Batch], ModelWorkload]] = {
     "train": TrainingWorkload,
     "inference": InferenceWorkload,
@@ -123,7 +142,7 @@ def measure_cost(workload: ModelWorkload, device: torch.device) -> dict[str, Any
     # Compiled code does not call its parts; a part alone is replayed as it was called.
     with eager(), workload.around():
         flops = count_phases(workload.step, workload.phases)
-        part_flops = count_parts(lambda: workload.step(unmarked), parts)
+        part_flops = count_parts(lambda: workload.step(unmarked), parts, passes(workload.phases))
     return {
         "peak_mib": max(peaks.values()),
         "phase_peak_mib": peaks,

@@ -12,6 +12,8 @@ from mtmm.weighting.base import State, Weighting
 class Static(Weighting):
     """The given `weights`, one per task in the order of the tasks; without them, equal weights."""
 
+    fewest_tasks = 1
+
     def __init__(self, *, weights: list[Weight] | None = None) -> None:
         self.weights = weights
 
@@ -26,7 +28,12 @@ class Static(Weighting):
             raise ValueError("`weights` needs at least one number above 0; all are 0")
 
     def init(
-        self, num_tasks: int, *, device: torch.device, dtype: torch.dtype
+        self,
+        num_tasks: int,
+        *,
+        num_params: int | None = None,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> dict[str, Tensor]:
         """The weights on the device: copying them there in a step would wait for it."""
         weights = self.weights or [1.0] * num_tasks

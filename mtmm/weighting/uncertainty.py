@@ -28,7 +28,12 @@ class Uncertainty(Weighting):
         self.learning_rate = learning_rate
 
     def init(
-        self, num_tasks: int, *, device: torch.device, dtype: torch.dtype
+        self,
+        num_tasks: int,
+        *,
+        num_params: int | None = None,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> dict[str, Tensor]:
         """`log_variance` `[T]`."""
         return {"log_variance": torch.full((num_tasks,), self.initial, device=device, dtype=dtype)}

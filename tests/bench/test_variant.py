@@ -35,7 +35,14 @@ def test_every_default_is_filled_in() -> None:
     assert config["tasks"] == ["script", "category", "family", "weight", "slant"]
     assert config["model"]["encoders"]["image"] == {"name": "lenet", "channels": 16}
     assert config["model"]["fusion"] == {"name": "concat"}
-    assert config["weighting"] == {"name": "equal"}
+    assert config["weighting"] == {
+        "name": "equal",
+        "space": None,
+        "heads": "weighted",
+        "sum_to": "none",
+        "every": 1,
+        "gradients": None,
+    }
     assert config["train"]["schedule"] == {"name": "constant"}
     assert config["train"]["optimizer"]["name"] == "adamw"
 

@@ -12,7 +12,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,10 +123,11 @@ class Empty:
             mark()
 
 
-def rounds_of(*arms: Workloads) -> list[Medians]:
-    """Sixteen rounds of the arms against each other: the median step of every round."""
+def rounds_of(*arms: Workloads, rounds: int = RULES.min_rounds) -> list[Medians]:
+    """Rounds of the arms against each other: the median step of each."""
     made = [Arm(str(i), build) for i, build in enumerate(arms)]
-    measured = run_block(made, clock=CpuClock(), rules=RULES, device=CPU, sensor=NoSensor())
+    rules = replace(RULES, min_rounds=rounds)
+    measured = run_block(made, clock=CpuClock(), rules=rules, device=CPU, sensor=NoSensor())
     for samples in measured:
         if samples.status != "ok":
             raise SystemExit(f"an arm failed: {samples.reason}")
@@ -135,7 +136,7 @@ def rounds_of(*arms: Workloads) -> list[Medians]:
 
 def phases_against_plain(build: Workloads) -> Finding:
     """Five marks a step against two."""
-    phases, plain = rounds_of(build, lambda: Plain(build()))
+    phases, plain = rounds_of(build, lambda: Plain(build()), rounds=64)
     ratio = paired_ratio(phases, plain)
     return Finding(
         "the phases of a step against the plain step: within 3 %",
@@ -160,7 +161,7 @@ def against_torch(build: Workloads) -> Finding:
         theirs[i] = 1e3 * timer.blocked_autorange(min_run_time=1.0).median
 
     turns = (measure_ours, measure_theirs)
-    for i in range(8):
+    for i in range(16):
         for turn in turns if i % 2 == 0 else reversed(turns):
             turn(i)
     ratio = paired_ratio(ours, theirs)

@@ -19,10 +19,13 @@ from mtmm.settings import (
     found,
     listed,
     nearest,
+    own_settings_of,
     settings_of,
 )
 from mtmm.spec import DataBundle, Description
 from mtmm.weighting.equal import Equal
+from mtmm.weighting.static import Static
+from mtmm.weighting.usage import usage
 
 Share = Annotated[float, Range(low=0, below=1)]
 Count = Annotated[int, Range(low=1)]
@@ -155,7 +158,7 @@ def test_settings_of_a_class_are_its_keyword_only_arguments() -> None:
         Setting("gate", str | None, None),
     ]
     assert list(settings_of(LSTM)) == ["embedding", "hidden", "layers"]
-    assert settings_of(Equal) == {}
+    assert own_settings_of(Equal) == {}
 
 
 def test_settings_of_a_function() -> None:
@@ -224,3 +227,7 @@ def test_config_error_names_every_problem_and_place() -> None:
     assert isinstance(error, ValueError)
     assert str(error) == "model.width: is wrong\n(top level): is empty"
     assert error.problems == tuple(problems)
+
+
+def test_settings_that_all_of_a_kind_have_come_after_a_components_own() -> None:
+    assert list(settings_of(Static)) == ["weights", *own_settings_of(usage)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.timing import block
 from bench.timing.block import Arm, rotated, run_block, stop_reason
 from bench.timing.clock import Chunk
 from bench.timing.sampler import Rules
@@ -256,6 +257,26 @@ def test_a_block_whose_arms_all_fail_ends() -> None:
     results = bench.run(bench.failing("a", KeyError("x")), bench.failing("b", KeyError("y")))
     assert [samples.status for samples in results] == ["error", "error"]
     assert bench.built == ["a", "b"]
+
+
+def test_a_companion_alone_does_not_keep_a_block_going() -> None:
+    bench = _Bench()
+    companion = replace(bench.arm("fixed", [1]), companion=True)
+    failed, fixed = bench.run(bench.failing("a", KeyError("x")), companion)
+    assert (failed.stop, fixed.status, len(fixed.turns)) == ("failed", "ok", 1)
+    assert bench.built == ["a", "fixed"]
+
+
+def test_a_device_that_cannot_be_tidied_up_loses_no_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(device: torch.device) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(block, "give_back", broken)
+    bench = _Bench()
+    (samples,) = bench.run(bench.arm("a", [1]))
+    assert (samples.status, len(samples.turns)) == ("ok", 3)
 
 
 def test_a_real_failed_allocation_on_the_cpu_counts_as_out_of_memory() -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.timing import sensors
-from bench.timing.sensors import CpuSensor, NoSensor, NvmlSensor, sensor_for
+from bench.timing.sensors import CpuSensor, NoSensor, NvmlSensor, gpu_settings, sensor_for
 
 
 def _spin(seconds: float) -> None:
@@ -158,6 +158,21 @@ def test_the_sensor_of_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     properties = SimpleNamespace(uuid="1234")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     assert isinstance(sensor_for(gpu), NvmlSensor)
+
+
+def test_what_is_set_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda", 0)
+    monkeypatch.setitem(sys.modules, "pynvml", _Nvml())  # no driver
+    assert gpu_settings(gpu) == {}
+    works = _Nvml(
+        nvmlInit=None,
+        nvmlDeviceGetHandleByUUID="handle",
+        nvmlDeviceGetEnforcedPowerLimit=350_000,
+        nvmlDeviceGetEccMode=(1, 1),
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", works)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="1234"))
+    assert gpu_settings(gpu) == {"power_limit_w": 350.0, "ecc": True, "mig": None}
 
 
 @pytest.mark.cuda
