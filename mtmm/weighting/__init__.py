@@ -8,18 +8,66 @@ import torch
 
 from mtmm.registry import raise_for, resolve
 from mtmm.settings import Problem
+from mtmm.weighting.aligned import AlignedMTL
 from mtmm.weighting.base import Weighting
+from mtmm.weighting.cagrad import CAGrad
+from mtmm.weighting.config import ConFIG
+from mtmm.weighting.db_mtl import DBMTL
+from mtmm.weighting.dualproj import DualProj
+from mtmm.weighting.dwa import DWA
 from mtmm.weighting.equal import Equal
+from mtmm.weighting.excess import ExcessMTL
+from mtmm.weighting.fairgrad import FairGrad
+from mtmm.weighting.famo import FAMO
+from mtmm.weighting.gls import GLS
+from mtmm.weighting.graddrop import GradDrop
+from mtmm.weighting.gradnorm import GradNorm
+from mtmm.weighting.gradvac import GradVac
+from mtmm.weighting.imtl import IMTL
+from mtmm.weighting.imtl_g import IMTLG
+from mtmm.weighting.imtl_l import IMTLL
+from mtmm.weighting.mgda import MGDA
+from mtmm.weighting.moco import MoCo
+from mtmm.weighting.nash import NashMTL
+from mtmm.weighting.pcgrad import PCGrad
+from mtmm.weighting.rlw import RLW
+from mtmm.weighting.si import ScaleInvariant
 from mtmm.weighting.static import Static
+from mtmm.weighting.stch import STCH
 from mtmm.weighting.uncertainty import Uncertainty
+from mtmm.weighting.upgrad import UPGrad
 
 if TYPE_CHECKING:
     from mtmm.weighting.stateful import StatefulWeighting
 
 WEIGHTINGS: dict[str, type[Weighting]] = {
+    "aligned": AlignedMTL,
+    "cagrad": CAGrad,
+    "config": ConFIG,
+    "db_mtl": DBMTL,
+    "dualproj": DualProj,
+    "dwa": DWA,
     "equal": Equal,
+    "excess": ExcessMTL,
+    "fairgrad": FairGrad,
+    "famo": FAMO,
+    "gls": GLS,
+    "graddrop": GradDrop,
+    "gradnorm": GradNorm,
+    "gradvac": GradVac,
+    "imtl": IMTL,
+    "imtl_g": IMTLG,
+    "imtl_l": IMTLL,
+    "mgda": MGDA,
+    "moco": MoCo,
+    "nash": NashMTL,
+    "pcgrad": PCGrad,
+    "rlw": RLW,
+    "si": ScaleInvariant,
     "static": Static,
+    "stch": STCH,
     "uncertainty": Uncertainty,
+    "upgrad": UPGrad,
 }
 
 

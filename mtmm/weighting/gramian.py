@@ -7,7 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mtmm.spec import Space
 from mtmm.weighting.base import State, Weighting
+from mtmm.weighting.usage import Heads
 
 
 class GramianWeighting(Weighting):
@@ -22,8 +24,8 @@ class GramianWeighting(Weighting):
 
     needs = "gramian"
     spaces = frozenset({"theta", "z", "last"})
-    space = "theta"
-    heads = "unit"
+    space: ClassVar[Space | None] = "theta"
+    heads: ClassVar[Heads] = "unit"
     mean: ClassVar[bool] = True
 
     def init(
@@ -46,7 +48,7 @@ class GramianWeighting(Weighting):
         weights, solved, after = self.solve(state, losses.double(), exact, active)
         sound = finite & active.any() & solved & weights.isfinite().all()
         count = active.sum().clamp(min=1) if self.mean else 1
-        weights = torch.where(sound, weights, 1.0 / count)
+        weights = torch.where(sound, weights, torch.ones_like(weights) / count)
         weights = torch.where(active | ~sound, weights, 0.0).to(losses.dtype)
         return weights, settled(state, after, sound)
 

@@ -7,8 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mtmm.spec import Space
 from mtmm.weighting.base import State, Weighting
 from mtmm.weighting.gramian import settled
+from mtmm.weighting.usage import Heads
 
 
 class JacobianWeighting(Weighting):
@@ -22,8 +24,8 @@ class JacobianWeighting(Weighting):
 
     needs = "jacobian"
     spaces = frozenset({"theta"})
-    space = "theta"
-    heads = "unit"
+    space: ClassVar[Space | None] = "theta"
+    heads: ClassVar[Heads] = "unit"
     mean: ClassVar[bool] = True
 
     def init(

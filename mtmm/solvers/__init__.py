@@ -1,0 +1,1 @@
+"""Small optimisation problems in plain tensor code: on the device, without asking the host."""
