@@ -21,14 +21,15 @@ check: $(VENV)/.installed-dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-microbench: $(VENV)/.installed-dev ## forward and step of every component, and the loop against a bare one
+microbench: $(VENV)/.installed-dev ## every component, the loop against a bare one, weightings against TorchJD
 	$(BIN)/python -m pytest -q tests/benchmarks/bench_components.py -W default::pytest_benchmark.logger.PytestBenchmarkWarning \
 	  --benchmark-autosave --benchmark-compare \
 	--benchmark-columns=median,iqr,min,rounds \
 	  --benchmark-group-by=func --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/bench_loop.py
+	$(BIN)/python tests/benchmarks/bench_weightings.py
 
-calibrate: $(VENV)/.installed-dev ## the timing harness measures itself (about ten minutes)
+calibrate: $(VENV)/.installed-dev ## the timing harness measures itself (about a quarter of an hour)
 	$(BIN)/python tests/benchmarks/calibrate.py
 
 sweepbench: $(VENV)/.installed-dev ## what planning and a process for each cell cost

@@ -13,8 +13,9 @@ from typing import Any
 from bench.optimization import OPTIMIZERS
 from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, named_hash
 from bench.variant import description_of
-from mtmm.settings import settings_of
+from mtmm.settings import Component, settings_of
 from mtmm.source import combine
+from mtmm.weighting import WEIGHTINGS
 
 Config = Mapping[str, Any]
 
@@ -141,7 +142,21 @@ def timed_part(config: Config) -> dict[str, Any]:
     groups = dict.fromkeys([1.0, *(scale[part] for part in sorted(scale))])
     number = {factor: float(i) for i, factor in enumerate(groups, start=1)}
     train["lr_scale"] = {part: number[factor] for part, factor in scale.items()} or None
-    return {**config, "train": train}
+    return {**config, "train": train, "weighting": _timed_weighting(config["weighting"])}
+
+
+def _timed_weighting(weighting: Config) -> dict[str, Any]:
+    """A weighting in which every number, and every list of them, stands for all others."""
+    method: Component = WEIGHTINGS[weighting["name"]]
+    declared, made = settings_of(method), {}
+    for key, value in weighting.items():
+        if isinstance(value, float) and value:
+            made[key] = declared[key].default or _SOME
+        elif isinstance(value, list):
+            made[key] = [1.0] * len(value)
+        else:
+            made[key] = value
+    return made
 
 
 def identity(payload: Mapping[str, Any]) -> str:

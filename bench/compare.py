@@ -10,34 +10,19 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bench.contrasts import Best, Contrasts, choose_best, contrasts, values_of
 from bench.cost import Costs
 from bench.delta_m import delta_m_flat, delta_m_per_task
-from bench.statistics import (
-    SIGN_FLIP_MAX_N,
-    PairedDifference,
-    bootstrap_interval,
-    holm,
-    mean_interval,
-    paired_difference,
-    sign_flip,
-    smallest_detectable,
-)
-
-ALPHA = 0.05
-"""Family-wise error rate of the verdicts."""
-
-POWER = 0.8
-"""The probability with which the smallest detectable difference would have been found."""
-
-RESAMPLING_MIN_N = 10
-"""Fewest pairs for sign flip and bootstrap: below, the one has no power, the other no coverage."""
-
-Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Scores of two runs (`[pairs]`), paired by position."""
+from bench.statistics import mean_interval
 
 NOT_FAILED = ("ok", "skipped", "missing")
+
+TO_BEST = "to_best_"
+"""How the columns begin that set a variant against the second comparator."""
+
+_OWN_VERDICT = {"": "baseline", TO_BEST: "best on val"}
+"""What the verdict of a comparator is, by how its columns begin."""
 
 
 class Directed(Protocol):
@@ -56,22 +41,33 @@ class Directed(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The variants of a suite against its baseline.
+    """The variants of a suite against its baseline, and against the best of some of them.
 
     `table` has one row per variant (see `compare`); `primary` maps each task to its primary
-    metric, of which `shares` are at best 1. `family` is the number of tests that Holm's correction
-    counts; `smallest_detectable` the true difference in score, median over the family, that one of
-    them would have found with probability `POWER` at level `ALPHA` / family (NaN where none can be
-    said). `batch_size` is that of the timing columns, None without timing.
+    metric, of which `shares` are at best 1. `members` are the variants that may have verdicts;
+    `family` is the number of tests that Holm's correction counts; `smallest_detectable` the true
+    difference in score, median over the family, that one of them would have found with probability
+    `POWER` at level `ALPHA` / family (NaN where none can be said). `batch_size` is that of the
+    timing columns, None without timing.
     """
 
     table: pd.DataFrame
     baseline: str
+    best: Best
     primary: Mapping[str, str]
     shares: frozenset[str]
+    members: frozenset[str]
     family: int
     smallest_detectable: float
     batch_size: int | None
+
+    @property
+    def comparators(self) -> dict[str, str]:
+        """What variants are set against, by how the columns about it begin.
+
+        The best is no second comparator where it is the baseline.
+        """
+        return _comparators(self.baseline, self.best)
 
 
 def compare(
@@ -81,13 +77,15 @@ def compare(
     single_task: Mapping[str, str],
     metrics: Mapping[str, Directed],
     family: Collection[str] | None = None,
+    best_of: Collection[str] = (),
     rounds: pd.DataFrame | None = None,
 ) -> Comparison:
     """Compare every variant of one suite's frame with `baseline`, paired by seed.
 
     `single_task` maps a variant to the one with its single-task runs; `metrics` gives the directed
-    metrics, a task's primary one first; `family` those with verdicts (default: all but baseline).
-    `rounds` are the suite's round medians (see `Results`), from which ratios have their intervals.
+    metrics, a task's primary one first; `family` those with verdicts (default: all). The one of
+    `best_of` with the highest mean score on val is a second comparator. `rounds` are the suite's
+    round medians (see `Results`), from which ratios have their intervals.
 
     Variants come in the frame's order. Metrics, score and difference are fractions, as in the
     frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
@@ -97,6 +95,8 @@ def compare(
       have), `_lo`, `_hi`, `p` (paired t-test), `p_holm`, `verdict`: "baseline", "better", "worse",
       "not distinguishable", or "" without a test (fewer than two pairs, or outside the family);
     - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
+    - where there is a second comparator, the same about it: `to_best_difference` and so on, its own
+      verdict "best on val";
     - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
       `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
     - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (with `_lo_ms` and
@@ -110,27 +110,21 @@ def compare(
     """
     _check_frame(frame)
     variants = list(dict.fromkeys(frame["variant"]))
-    members = set(variants) - {baseline} if family is None else set(family)
+    members = frozenset(variants if family is None else family)
     twins = {*single_task, *single_task.values()}
-    _check_known(variants, baseline=[baseline], family=members, single_task=twins)
+    _check_known(variants, baseline=[baseline], family=members, best_of=best_of, single_task=twins)
     columns = _metric_columns(frame, metrics)
     primary = {task: next(m for m in metrics if m in of_task) for task, of_task in columns.items()}
     directions = _directions(columns, metrics)
     runs = finished(frame, variants)
-    pairs = {
-        name: score_pairs(runs[name], runs[baseline], columns)
-        for name in variants
-        if name != baseline
-    }
-    differences = {name: paired_difference(a, b) for name, (a, b) in pairs.items()}
-    tests = {name: d for name, d in differences.items() if name in members and d.n >= 2}
-    adjusted = dict(zip(tests, holm([d.p for d in tests.values()]), strict=True))
+    best = choose_best(runs, best_of)
+    comparators = _comparators(baseline, best)
+    against = contrasts(runs, comparators.values(), members, columns)
     costs, failed = Costs(frame, rounds), _failed(frame)
     rows = [
         {"variant": name, "n": len(runs[name]), "failed": failed.get(name, 0)}
         | _accuracy(runs[name], primary)
-        | _difference(differences.get(name), adjusted.get(name))
-        | _resampling(pairs.get(name))
+        | _differences(name, comparators, against)
         | _delta_m(runs[name], runs.get(single_task.get(name, ""), frame.iloc[:0]), directions)
         | _cost(costs.row(name, baseline), runs[name])
         for name in variants
@@ -138,12 +132,19 @@ def compare(
     return Comparison(
         table=pd.DataFrame(rows),
         baseline=baseline,
+        best=best,
         primary=primary,
         shares=frozenset(name for name in primary.values() if metrics[name].ideal == 1),
-        family=len(tests),
-        smallest_detectable=_smallest_detectable(tests.values()),
+        members=members,
+        family=len(against.tests),
+        smallest_detectable=against.smallest_detectable(),
         batch_size=costs.batch_size,
     )
+
+
+def _comparators(baseline: str, best: Best) -> dict[str, str]:
+    second = {} if best.variant in (None, baseline) else {TO_BEST: str(best.variant)}
+    return {"": baseline, **second}
 
 
 def _check_known(variants: Sequence[str], **named: Collection[str]) -> None:
@@ -209,17 +210,10 @@ def _failed(frame: pd.DataFrame) -> dict[str, int]:
 def _cost(row: dict[str, float | str], run: pd.DataFrame) -> dict[str, float | str]:
     """The columns of a variant's timing; its size is known from training too."""
     for name in ("params", "flops"):
-        known = _values(run, name)
+        known = values_of(run, name)
         if math.isnan(float(row[name])) and not known.empty:
             row[name] = float(known.iloc[-1])
     return row
-
-
-def _values(run: pd.DataFrame, column: str) -> pd.Series[float]:
-    """A column's known values by seed; none where no record of the suite has the column."""
-    if column not in run:
-        return pd.Series(dtype=np.float64)
-    return run[column].dropna().astype(np.float64)
 
 
 def _interval(name: str, values: pd.Series[float] | Sequence[float]) -> dict[str, float]:
@@ -230,69 +224,18 @@ def _interval(name: str, values: pd.Series[float] | Sequence[float]) -> dict[str
 def _accuracy(run: pd.DataFrame, primary: Mapping[str, str]) -> dict[str, float]:
     row: dict[str, float] = {}
     for task, metric in primary.items():
-        row |= _interval(f"{task}.{metric}", _values(run, f"test.{task}.{metric}"))
-    return row | _interval("score", _values(run, "test.score"))
+        row |= _interval(f"{task}.{metric}", values_of(run, f"test.{task}.{metric}"))
+    return row | _interval("score", values_of(run, "test.score"))
 
 
-def score_pairs(run: pd.DataFrame, baseline: pd.DataFrame, tasks: Collection[str]) -> Pair:
-    """The scores of the seeds that both have, over the tasks both have, paired by position."""
-    own, other = _scored(run, tasks), _scored(baseline, tasks)
-    columns = ["test.score"] if own == other else [task for task in own if task in other]
-    pair = pd.concat([_mean_of(run, columns), _mean_of(baseline, columns)], axis=1).dropna()
-    return pair.iloc[:, 0].to_numpy(), pair.iloc[:, 1].to_numpy()
-
-
-def _scored(run: pd.DataFrame, tasks: Collection[str]) -> list[str]:
-    """The columns of the tasks' scores that a run has."""
-    columns = [f"test.{task}.score" for task in tasks]
-    return [column for column in columns if not _values(run, column).empty]
-
-
-def _mean_of(run: pd.DataFrame, columns: Sequence[str]) -> pd.Series[float]:
-    """The mean of the columns by seed; no seed where there are no columns."""
-    values = [_values(run, column) for column in columns]
-    return (
-        pd.concat(values, axis=1).mean(axis=1, skipna=False)
-        if values
-        else run.index[:0].to_series()
-    )
-
-
-def _difference(difference: PairedDifference | None, p_holm: float | None) -> dict[str, object]:
-    if difference is None:
-        unknown = PairedDifference(
-            n=0, mean=math.nan, sd=math.nan, lo=math.nan, hi=math.nan, p=math.nan
-        )
-        return _difference(unknown, None) | {"verdict": "baseline"}
+def _differences(
+    variant: str, comparators: Mapping[str, str], against: Contrasts
+) -> dict[str, object]:
     return {
-        "difference": difference.mean,
-        "difference_lo": difference.lo,
-        "difference_hi": difference.hi,
-        "n_pairs": difference.n,
-        "p": difference.p,
-        "p_holm": math.nan if p_holm is None else float(p_holm),
-        "verdict": "" if p_holm is None else score_verdict(difference.mean, p_holm),
+        f"{prefix}{column}": value
+        for prefix, other in comparators.items()
+        for column, value in against.row(variant, other, _OWN_VERDICT[prefix]).items()
     }
-
-
-def score_verdict(difference: float, p_holm: float) -> str:
-    """What a difference in score and its adjusted p say."""
-    if p_holm >= ALPHA:
-        return "not distinguishable"
-    return "better" if difference > 0 else "worse"
-
-
-def _resampling(
-    pair: Pair | None,
-) -> dict[str, float]:
-    row = {"p_sign_flip": math.nan, "bootstrap_lo": math.nan, "bootstrap_hi": math.nan}
-    if pair is None or len(pair[0]) < RESAMPLING_MIN_N:
-        return row
-    difference = pair[0] - pair[1]
-    if difference.size <= SIGN_FLIP_MAX_N:
-        row["p_sign_flip"] = sign_flip(difference)
-    interval = bootstrap_interval(difference)
-    return row | {"bootstrap_lo": interval.lo, "bootstrap_hi": interval.hi}
 
 
 def _delta_m(
@@ -316,13 +259,3 @@ def _delta_m(
 
 def _known(values: Sequence[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
-
-
-def _smallest_detectable(tests: Collection[PairedDifference]) -> float:
-    """Median over the tests; one without spread (identical arms) has no say."""
-    detectable = [
-        smallest_detectable(test.sd, test.n, ALPHA / len(tests), POWER)
-        for test in tests
-        if test.sd > 0
-    ]
-    return float(np.median(detectable)) if detectable else math.nan

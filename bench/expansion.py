@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.conditions import Exclusion
 from bench.naming import ABSENT, look_up
 from bench.overrides import Choice, Override, OverrideError, SimplexPoint, apply
 from bench.simplex import simplex_points
 from bench.suite import Suite, SuiteError
-from bench.sweeps import Exclusion
 from bench.variant import Resolver, describe, with_defaults
 from mtmm.data import DATASETS
 from mtmm.registry import resolve
@@ -176,27 +176,27 @@ def _idle_exclusions(suite: Suite, expansion: Expansion) -> Iterator[Problem]:
     planned = [*expansion.configs.values(), *(config for config, _ in expansion.skipped.values())]
     for exclusion in suite.exclusions:
         if exclusion.source not in expansion.matched:
-            yield _idle(exclusion, planned)
+            yield idle(exclusion.when, (*exclusion.source, "when"), planned, "combination")
 
 
-def _idle(exclusion: Exclusion, planned: Sequence[Config]) -> Problem:
-    """Which setting of an exclusion no combination has, if it is one alone."""
-    for override in exclusion.when:
-        if not any(_has(config, override) for config in planned):
-            return Problem(override.source, _why_idle(override, planned))
-    return Problem((*exclusion.source, "when"), "matches no combination")
+def idle(when: Choice, place: Path, configs: Sequence[Config], noun: str) -> Problem:
+    """Why no configuration, called `noun`, agrees: a setting that none has, if it is one alone."""
+    for override in when:
+        if not any(_has(config, override) for config in configs):
+            return Problem(override.source, _why_idle(override, configs, noun))
+    return Problem(place, f"matches no {noun}")
 
 
-def _why_idle(override: Override, planned: Sequence[Config]) -> str:
+def _why_idle(override: Override, configs: Sequence[Config], noun: str) -> str:
     *around, last = override.target
-    values = [look_up(config, override.target) for config in planned]
+    values = [look_up(config, override.target) for config in configs]
     there = list(dict.fromkeys(_told(value) for value in values if value is not ABSENT))
     if there:
         hint = nearest(_told(override.value), there)
-        return f"no combination has this value{hint} (there are: {listed(there[:20])})"
-    parents = [look_up(config, tuple(around)) for config in planned]
+        return f"no {noun} has this value{hint} (there are: {listed(there[:20])})"
+    parents = [look_up(config, tuple(around)) for config in configs]
     keys = list(dict.fromkeys(key for p in parents if isinstance(p, Mapping) for key in p))
-    return f"no combination has a setting '{last}'{nearest(last, keys)} (there are: {listed(keys)})"
+    return f"no {noun} has a setting '{last}'{nearest(last, keys)} (there are: {listed(keys)})"
 
 
 def _has(config: Config, override: Override) -> bool:

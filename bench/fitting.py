@@ -146,7 +146,13 @@ def _nothing_moves(model: Mapping[str, Any], frozen: Sequence[str]) -> bool:
 
 
 def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
-    """Whether the weighting has what it needs in this sharing."""
+    """Whether the weighting and the diagnostics have what they need in this sharing."""
+    if config["train"]["diagnostics"] is not None:
+        wrong = _nothing_to_compare(config)
+        if wrong is not None:
+            text = f"`diagnostics` compares the gradients of tasks that share parameters; {wrong}"
+            problems.append(Problem(("train", "diagnostics"), text, combination=True))
+            return
     weighting, space = config["weighting"]["name"], config["weighting"]["space"]
     if "sharing" in config["model"]:
         sharing = config["model"]["sharing"]["name"]
@@ -162,3 +168,27 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             has = listed(sorted(wiring.spaces)) if wiring.spaces else "none"
             text = f"'{weighting}' takes gradients in {space}, which '{sharing}' has not"
             problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))
+
+
+def _nothing_to_compare(config: Mapping[str, Any]) -> str | None:
+    if len(config["tasks"]) < 2:
+        return "there is one task"
+    sharing = config["model"].get("sharing")
+    if sharing is not None and "theta" not in SHARINGS[sharing["name"]].spaces:
+        return f"in '{sharing['name']}' none do"
+    return None
+
+
+def check_numerics(config: Mapping[str, Any], problems: list[Problem]) -> None:
+    """Whether the way code is compiled goes together with what it has to do."""
+    numerics = config["numerics"]
+    mode = numerics["compile"]
+    text = None
+    if mode == "max-autotune" and numerics["precision"] == "tf32":
+        text = "PyTorch's max-autotune refuses a precision of tf32 (use default)"
+    if mode != "off" and config["weighting"]["gradients"] == "lean":
+        text = (
+            "a compiled backward pass cannot be batched, as `gradients: lean` needs it (use stored)"
+        )
+    if text is not None:
+        problems.append(Problem(("numerics", "compile"), text, combination=True))

@@ -29,6 +29,7 @@ def write_manifest(
         "question": plan.suite.question,
         "baseline": plan.baseline,
         "base": plan.variants[0].name,
+        "family": {"variants": list(plan.family), "best_of": list(plan.best_of)},
         "single_task": plan.single_task,
         "command": command,
         "skips": [{"variant": skip.name, "reason": skip.reason} for skip in plan.skips],

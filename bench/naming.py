@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mtmm.settings import Path
+from mtmm.weighting import WEIGHTINGS
+from mtmm.weighting.usage import Usage
 
 Config = Mapping[str, Any]
 
@@ -23,7 +26,8 @@ def variant_names(
     """One name for each configuration, out of its values at the varied `targets`; no name twice.
 
     `shown` limits the targets that a configuration's name tells of (default: all). A component
-    shows, besides its name, only settings that differ between the variants that use it; a list is
+    shows, besides its name, only settings that differ between the variants that use it, and how a
+    weighting is used only where that is not the method's own choice; a list is
     joined by `+`; any other value carries the last part of its key. Of a mapping that is no
     component only the parts that differ are shown.
     """
@@ -95,7 +99,12 @@ def _labels(values: Sequence[Any], target: Path) -> list[str]:
             seen[value["name"], key].add(json.dumps(item))
     labels = {}
     for identity, value in different.items():
-        shown = {k: v for k, v in _settings(value).items() if len(seen[value["name"], k]) > 1}
+        usual = _usual(value)
+        shown = {
+            key: item
+            for key, item in _settings(value).items()
+            if len(seen[value["name"], key]) > 1 and usual.get(key, ABSENT) != item
+        }
         labels[identity] = _label(value, target, shown)
     return [labels[id(value)] for value in values]
 
@@ -104,6 +113,13 @@ def _settings(value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping) and "name" in value:
         return {key: item for key, item in value.items() if key != "name"}
     return {}
+
+
+def _usual(value: Any) -> dict[str, Any]:
+    """How a weighting is used where a suite says nothing: that is not told."""
+    if not isinstance(value, Mapping) or "gradients" not in value:
+        return {}
+    return asdict(Usage.of(WEIGHTINGS[value["name"]], {}))
 
 
 def _label(value: Any, target: Path, shown: Mapping[str, Any]) -> str:

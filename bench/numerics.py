@@ -53,10 +53,13 @@ def check_device(numerics: Numerics, device: torch.device) -> None:
         raise NeedsCudaError("numerics.{}: {}".format(*missing))
 
 
-def prepare(numerics: Numerics, model: nn.Module, device: torch.device) -> nn.Module:
+def prepare(
+    numerics: Numerics, model: nn.Module, device: torch.device, *, keep_graph: bool = False
+) -> nn.Module:
     """The model on `device`, laid out and compiled as asked for; flags of PyTorch are set for it.
 
-    It is compiled in place, when it is first called: its parameters keep their names. Raises
+    It is compiled in place, when it is first called: its parameters keep their names. Several
+    backward passes through one forward pass need `keep_graph`, which takes memory. Raises
     NeedsCudaError where the settings cannot be had on `device`, ValueError where compilation is
     asked for and switched off in the environment.
     """
@@ -64,7 +67,7 @@ def prepare(numerics: Numerics, model: nn.Module, device: torch.device) -> nn.Mo
     set_precision(numerics["precision"], device)
     model = model.to(device).to(memory_format=MEMORY_FORMATS[numerics["memory_format"]])
     if numerics["compile"] != "off":
-        _compile(model, numerics["compile"])
+        _compile(model, numerics["compile"], keep_graph)
     return model
 
 
@@ -173,11 +176,13 @@ _CONFIG: dict[str, Any] = {
     "recompile_limit": _COMPILED_FORMS,
     "accumulated_recompile_limit": 16 * _COMPILED_FORMS,
 }
+_DONATED = "donated_buffer"
 _config_before: dict[str, Any] = {}
 
 
-def _compile(model: nn.Module, mode: str) -> None:
+def _compile(model: nn.Module, mode: str, keep_graph: bool) -> None:
     import torch._dynamo.config as config
+    import torch._functorch.config as autograd
 
     if config.disable:
         text = "is switched off by TORCH_COMPILE_DISABLE in the environment"
@@ -188,6 +193,9 @@ def _compile(model: nn.Module, mode: str) -> None:
     for name, value in _CONFIG.items():
         _config_before.setdefault(name, getattr(config, name))
         setattr(config, name, value)
+    # A backward pass may overwrite what a donated buffer holds.
+    _config_before.setdefault(_DONATED, getattr(autograd, _DONATED))
+    setattr(autograd, _DONATED, _config_before[_DONATED] and not keep_graph)
     if mode == "cudagraphs":
         model.compile(backend="cudagraphs")
     else:
@@ -198,7 +206,9 @@ def _forget_compiled() -> None:
     if not _config_before:
         return
     import torch._dynamo.config as config
+    import torch._functorch.config as autograd
 
+    setattr(autograd, _DONATED, _config_before.pop(_DONATED))
     for name, value in _config_before.items():
         setattr(config, name, value)
     _config_before.clear()

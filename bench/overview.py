@@ -42,6 +42,7 @@ def overview(plan: Plan, store: Store, device: torch.device) -> Overview:
         "question": plan.suite.question,
         "seeds": list(plan.suite.seeds),
         "baseline": plan.baseline,
+        "family": {"variants": list(plan.family), "best_of": list(plan.best_of)},
         "variants": [variant(one) for one in plan.variants],
         "single_task": [variant(one) for one in plan.twins],
         "skipped": [asdict(skip) for skip in plan.skips],
@@ -66,10 +67,10 @@ def overview_text(told: Overview) -> str:
 def _lines(told: Overview) -> Iterator[str]:
     yield f"{told['suite']}: {told['question']}".rstrip(" :")
     yield f"{_count(told['variants'], 'variant')} × {_count(told['seeds'], 'seed')}:"
-    yield from _variants(told["variants"], told["baseline"])
+    yield from _variants(told["variants"], _marks(told))
     if told["single_task"]:
         yield "trained for Δm only, not timed, no verdict:"
-        yield from _variants(told["single_task"], "")
+        yield from _variants(told["single_task"], {})
     for skip in told["skipped"]:
         yield f"  skipped: {skip['name']}: {skip['reason']}"
     cells = {c["id"]: c["status"] for v in _trained(told) for c in v["cells"]}
@@ -88,14 +89,29 @@ def _trained(told: Overview) -> list[Mapping[str, Any]]:
     return [*told["variants"], *told["single_task"]]
 
 
-def _variants(variants: list[Mapping[str, Any]], baseline: str) -> Iterator[str]:
+def _marks(told: Overview) -> dict[str, str]:
+    """What is told of a variant behind its name, if anything: its part in the comparison."""
+    family, best_of = told["family"]["variants"], told["family"]["best_of"]
+    marks: dict[str, str] = {}
+    for name in (one["name"] for one in told["variants"]):
+        parts = {
+            "baseline": name == told["baseline"],
+            "candidate for the best": name in best_of,
+            "no verdict": name not in family,
+        }
+        if any(parts.values()):
+            marks[name] = f" ({', '.join(part for part, has in parts.items() if has)})"
+    return marks
+
+
+def _variants(variants: list[Mapping[str, Any]], marks: Mapping[str, str]) -> Iterator[str]:
     for one in variants:
         states = [cell["status"] for cell in one["cells"]]
         done, count = sum(status is not None for status in states), one["parameters"]
         failed = sum(status not in (None, *FINE) for status in states)
         bad = f", {failed} of them failed (--retry-failed)" if failed else ""
         size = "" if count is None else f", {count:,} parameters"
-        mark = " (baseline)" if one["name"] == baseline else ""
+        mark = marks.get(one["name"], "")
         yield f"  {one['name']}{mark}: {done} of {len(states)} there{bad}{size}"
 
 

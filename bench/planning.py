@@ -11,6 +11,7 @@ import torch
 
 from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
 from bench.expansion import Expansion, expand, key_of
+from bench.family import members
 from bench.naming import distinct, variant_names
 from bench.numerics import needs_cuda
 from bench.overrides import MAPPINGS, Choice
@@ -54,13 +55,16 @@ class Plan:
 
     `variants` are compared and timed; the base comes first. `twins` are single-task variants that
     nobody asked for but Δm needs: trained, not timed, without a verdict. `single_task` names the
-    single-task twin of a variant, out of both.
+    single-task twin of a variant, out of both. The variants of the `family` get verdicts, against
+    the baseline and, where the suite has candidates for it, the best of `best_of`.
     """
 
     suite: Suite
     variants: tuple[Variant, ...]
     twins: tuple[Variant, ...]
     baseline: str
+    family: tuple[str, ...]
+    best_of: tuple[str, ...]
     single_task: Mapping[str, str]
     skips: tuple[Skip, ...]
 
@@ -121,6 +125,7 @@ def make_plan(suite: Suite) -> Plan:
         _, reason = expansion.skipped.get(baseline or "", ({}, ""))
         told = _no_baseline(suite, [names[key] for key in planned], reason)
         raise SuiteError(suite.document, [told])
+    family, best_of = members(suite, planned, baseline)
     twin_of, twins = _single_task(suite, expansion, planned)
     of_twins = _twin_names(twins, twin_of, origins, suite)
     told_names = distinct([*names.values(), *of_twins.values()])
@@ -141,6 +146,8 @@ def make_plan(suite: Suite) -> Plan:
         variants=tuple(variant(*item) for item in planned.items()),
         twins=tuple(variant(*item) for item in twins.items()),
         baseline=names[baseline],
+        family=tuple(names[key] for key in family),
+        best_of=tuple(names[key] for key in best_of),
         single_task={names[key]: names[twin] for key, twin in twin_of.items()},
         skips=tuple(Skip(names[key], reason) for key, (_, reason) in skipped.items()),
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.compare import Pair, finished, score_pairs, score_verdict
+from bench.compare import finished
+from bench.contrasts import Pair, score_pairs, score_verdict
 from bench.errors import InputError
 from bench.rounds import Ratio, Typical, judge, rounds_to_decide, unpaired_ratio
 from bench.statistics import holm, paired_difference

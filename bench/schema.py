@@ -2,8 +2,8 @@
 
 Everything in it comes from the registries and signatures. It is more lenient than `bench plan`,
 which also knows what has no meaning together, and never stricter, but for values that another axis
-of the same block replaces. `exclude` has schemas of its own: there some settings of a component
-stand for every component that has them.
+of the same block replaces. Conditions, as in `exclude`, have schemas of their own: there some
+settings of a component stand for every component that has them.
 """
 
 from __future__ import annotations
@@ -284,6 +284,7 @@ def _sections() -> Schema:
         "exclude": {"type": "array", "items": exclusion},
         "seeds": {"anyOf": [{"type": "integer", "minimum": 1}, _axis(seed)]},
         "baseline": _reference("overrides"),
+        "family": _object(dict.fromkeys(("except", "best"), _reference("conditions"))),
         "timing": {"anyOf": [{"const": "off"}, _object(_settings(settings.timing))]},
         "single_task": {"enum": ["auto", "off"]},
         "max_params": {"type": "number", "minimum": 1},

@@ -29,6 +29,7 @@ def train(
     checkpoint: NotNegative | None = None,
     threads: Annotated[int, Range(low=1, high=1024)] = 1,
     loader_workers: Annotated[int, Range(low=0, high=1024)] | None = None,
+    diagnostics: Positive | None = None,
 ) -> None:
     """How a variant is trained, besides `optimizer` and `schedule`.
 
@@ -42,6 +43,8 @@ def train(
     training goes on; it changes no number. `threads` are CPU threads.
     `loader_workers` is the number of processes that load batches from data which need not fit on
     the device, or into memory; without it the data lies on the device. It changes no number either.
+    In one of `diagnostics` steps the tasks' gradients for the shared parameters are compared, which
+    takes a backward pass a task and changes no number either.
     """
 
 

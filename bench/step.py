@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from bench.diagnostics import Diary
 from bench.numerics import Around, full
 from mtmm.descent import Descent
 from mtmm.heads.base import Objective
@@ -31,6 +32,7 @@ class TrainStep:
     gradients of learned weights, `clip`, which limits those of the model in place, and where the
     weighting wants one the forward pass after the step. Forward passes and losses are put into
     `around`; gradients are scaled by `scaler`, and are not when the weighting or `clip` see them.
+    What a `diary` wants to know is noted between the phases.
     Nothing in a step waits for the device, unless the scaler has to know whether a step is taken.
     """
 
@@ -44,6 +46,7 @@ class TrainStep:
         clip: Callable[[], None] = unclipped,
         around: Around = nullcontext,
         scaler: torch.amp.GradScaler | None = None,
+        diary: Diary | None = None,
     ) -> None:
         self.model = model
         self.objectives = objectives
@@ -54,6 +57,7 @@ class TrainStep:
         self.clip = clip
         self.around = around
         self.scaler = torch.amp.GradScaler("cpu", enabled=False) if scaler is None else scaler
+        self.diary = diary
         self.phases = ("zero_grad", "forward", *descent.phases, "optimizer")
         self._looks_back = type(self.weighting).after_step is not Weighting.after_step
 
@@ -67,7 +71,11 @@ class TrainStep:
         detached = torch.stack([loss.detach() for loss in losses])
         mark()
         scaled, scale = self._scaled(losses)
+        if self.diary is not None:
+            self.diary.note_losses(self.descent.steps, scaled, shared, scale)
         self.state = self.descent(scaled, shared, self.state, mark=mark, scale=scale)
+        if self.diary is not None:
+            self.diary.note_weights(self.descent.weights)
         self.scaler.unscale_(self.optimizer)
         for name, gradient in self.descent.parameter_gradients(self.state, detached).items():
             self.state[name].grad = gradient

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from bench import sections, sweeps
+from bench import conditions, sections, sweeps
+from bench.conditions import Exclusion, Family
 from bench.document import MAX_BYTES, Document, DocumentError, parse, plain
 from bench.errors import InputError
 from bench.overrides import SHORT, Block, Choice, put, target_of
 from bench.sections import Timing
-from bench.sweeps import Exclusion, Removal
+from bench.sweeps import Removal
 from bench.variant import KEYS, with_defaults
 from mtmm.settings import ConfigError, Path, Problem, dotted, found, nearest
 
@@ -26,6 +27,7 @@ SECTIONS = (
     "exclude",
     "seeds",
     "baseline",
+    "family",
     "timing",
     "single_task",
     "max_params",
@@ -51,6 +53,7 @@ class Suite:
     exclusions: tuple[Exclusion, ...]
     seeds: tuple[int, ...]
     baseline: Choice
+    family: Family
     timing: Timing | None
     single_task: str
     max_params: int
@@ -140,9 +143,10 @@ def build_suite(document: Document, given: Sequence[Given] = ()) -> Suite:
         sweep=sweeps.sweep(value.get("sweep", []), problems),
         replacements=replacements,
         removals=removals,
-        exclusions=sweeps.exclude(value.get("exclude", []), problems),
+        exclusions=conditions.exclude(value.get("exclude", []), problems),
         seeds=sections.seeds(value.get("seeds", 1), problems),
         baseline=sweeps.overrides(value.get("baseline", {}), ("baseline",), problems),
+        family=conditions.family(value.get("family", {}), problems),
         timing=sections.timing(value.get("timing", {}), problems),
         single_task=sections.single_task(value.get("single_task", "auto"), problems),
         max_params=sections.max_params(value.get("max_params", MAX_PARAMS), problems),

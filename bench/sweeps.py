@@ -1,4 +1,4 @@
-"""What a suite varies: `sweep`, `ablate`, `exclude`, `baseline`.
+"""What a suite varies: `sweep`, `ablate`, `baseline`.
 
 Each function takes a section's value and appends what is wrong with it to `problems`.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from bench import settings
 from bench.overrides import SHORT, Axis, Block, Choice, Override, SimplexPoint, target_of
-from bench.sections import word
 from bench.variant import KEYS
 from mtmm.registry import resolve_settings
 from mtmm.settings import Path, Problem, check, dotted, found, listed, nearest
@@ -25,15 +24,6 @@ class Removal:
 
     key: str
     names: tuple[str, ...] | None
-    source: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exclusion:
-    """Combinations not to run: those that agree with `when` in everything it names."""
-
-    when: Choice
-    reason: str
     source: Path
 
 
@@ -165,43 +155,6 @@ def _removal(key: str, value: object, place: Path, problems: list[Problem]) -> l
         problems.append(Problem(place, f"{text}; found {found(value)}"))
         return []
     return [Removal(key=key, names=tuple(names), source=place)]
-
-
-def exclude(value: object, problems: list[Problem]) -> tuple[Exclusion, ...]:
-    """`exclude`: combinations not to run, each with its reason."""
-    if not isinstance(value, list):
-        text = f"must be a list of {{when: ..., reason: ...}}; found {found(value)}"
-        problems.append(Problem(("exclude",), text))
-        return ()
-    return tuple(
-        exclusion
-        for i, item in enumerate(value)
-        for exclusion in _exclusion(item, ("exclude", i), problems)
-    )
-
-
-def _exclusion(item: object, path: Path, problems: list[Problem]) -> list[Exclusion]:
-    keys = ("when", "reason")
-    if not isinstance(item, dict):
-        text = f"must be a mapping with `when` and `reason`; found {found(item)}"
-        problems.append(Problem(path, text))
-        return []
-    before = len(problems)
-    for key in item:
-        if key not in keys:
-            text = f"unknown key '{key}'{nearest(key, keys)} (there are: {listed(keys)})"
-            problems.append(Problem((*path, key), text))
-    when = overrides(item.get("when", {}), (*path, "when"), problems)
-    reason = word(item.get("reason", ""), (*path, "reason"), problems)
-    if len(problems) == before:
-        if not when:
-            text = "needs `when`: the settings of the combinations to leave out"
-            problems.append(Problem(path, text))
-        if not reason.strip():
-            problems.append(Problem(path, "needs `reason`: why these are left out"))
-    if len(problems) > before:
-        return []
-    return [Exclusion(when=when, reason=reason, source=path)]
 
 
 def _known(

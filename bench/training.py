@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from bench.checkpoint import Checkpoint, TrainingState
+from bench.diagnostics import Diary
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
 from bench.loading import Feed, epoch_shape, feed_of
 from bench.numerics import around_forward, compile_counts, prepare, restored, scaler_of
@@ -74,12 +75,14 @@ def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.d
     """
     settings = config["train"]
     model = build_model(config["model"], bundle, seed=seed)
-    model = prepare(config["numerics"], model, device)
+    weighting, use = make(config["weighting"])
+    # Arms of a timing have no diagnostics.
+    keep_graph = use.space is not None or settings.get("diagnostics") is not None
+    model = prepare(config["numerics"], model, device, keep_graph=keep_graph)
     freeze(model, settings["freeze"] or ())
     judged = objectives(bundle.tasks)
     if settings["class_weights"] is not None:
         judged = weighted(judged, settings["class_weights"], bundle.train, device)
-    weighting, use = make(config["weighting"])
     state: dict[str, Tensor] = {}
     if weighting.needs != "jacobian":  # whose state depends on what meets in the first step
         state = weighting.init(len(judged), device=device, dtype=torch.float32)
@@ -162,6 +165,7 @@ def _train(
         name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
     }
     _check_scores(step.objectives, constants)
+    step.diary = Diary(tuple(step.objectives), config["train"]["diagnostics"])
     groups = islands(step.model, tuple(step.objectives))
     progress = Progress(selections=[Selection(island.tasks) for island in groups])
     order = generator(seed, "order")
@@ -175,8 +179,15 @@ def _train(
         "steps": progress.steps,
         "samples": progress.steps * size,
         "params": sum(parameter.numel() for parameter in step.model.parameters()),
+        **_fallbacks(step),
         **_compiled_since(compiled, config["numerics"]["compile"]),
     }
+
+
+def _fallbacks(step: TrainStep) -> dict[str, int]:
+    """How many steps the weighting had no answer for, where it counts them."""
+    counted = step.state.get("fallbacks")
+    return {} if counted is None else {"fallbacks": int(counted)}
 
 
 def _compiled_since(before: Mapping[str, int], mode: str) -> dict[str, Any]:
@@ -235,9 +246,9 @@ def _note_epoch(
     after = {task: measured["loss"] for task, measured in measures.items()}
     _check_finite(after, progress.open_tasks, f"after epoch {epoch}")
     scores = task_scores(step.objectives, measures, constant)
-    progress.curve.append(
-        {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
-    )
+    point = {"epoch": epoch, "loss": mean, "val": measures, "val_score": primary_score(scores)}
+    told = {} if step.diary is None else step.diary.close_epoch()
+    progress.curve.append(point | told)
     return scores
 
 

@@ -12,6 +12,7 @@ from bench import settings
 from bench.canonical import canonical
 from bench.fitting import (
     check_class_weights,
+    check_numerics,
     check_parts,
     check_sizes,
     check_together,
@@ -106,6 +107,7 @@ class Resolver:
         if len(problems) == before:
             config["train"] = canonical(config["train"], description, own_model=parts is None)
             check_together(config, problems)
+            check_numerics(config, problems)
             check_training(config, description, problems)
         return config
 

@@ -181,7 +181,7 @@ class PullBack:
         outputs: Sequence[Tensor],
         cotangents: Sequence[Gradients],
         tensors: Sequence[Tensor],
-    ) -> Sequence[Gradients]:
+    ) -> Iterable[Gradients]:
         """See `mtmm.gradients.pulled_back`."""
         if outputs[0].is_cuda and self._can_batch:
             try:

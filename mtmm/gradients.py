@@ -6,7 +6,7 @@ reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ class Layout:
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         # In the memory order of each tensor: gradients laid out otherwise slow the optimizer.
-        self._places = [(t.shape, torch.empty_like(t, device="meta").stride()) for t in tensors]
+        self._places = [(tensor.shape, _dense_stride(tensor)) for tensor in tensors]
         self._lengths = [tensor.numel() for tensor in tensors]
         self.size = sum(self._lengths)
 
@@ -36,9 +36,12 @@ class Layout:
         placed = zip(parts, self._places, strict=True)
         return [part.as_strided(shape, stride) for part, (shape, stride) in placed]
 
-    def rows(self, gradients: Sequence[Gradients], like: Tensor) -> Tensor:
-        """The rows `[T, P]` of T tasks' gradients, zeros where there is none."""
-        rows = like.new_empty(len(gradients), self.size)
+    def rows(self, gradients: Iterable[Gradients], count: int, like: Tensor) -> Tensor:
+        """The rows `[T, P]` of T tasks' gradients, zeros where there is none; T is `count`.
+
+        Each task's are taken over before the next one's are made, if they come one by one.
+        """
+        rows = like.new_empty(count, self.size)
         for row, of_task in zip(rows, gradients, strict=True):
             for view, gradient in zip(self.views(row), of_task, strict=True):
                 view.zero_() if gradient is None else view.copy_(gradient)
@@ -47,29 +50,25 @@ class Layout:
 
 def of_losses(
     losses: Sequence[Tensor], tensors: Sequence[Tensor], *, keep_graph: bool = False
-) -> list[Gradients]:
+) -> Iterator[Gradients]:
     """The gradient of each of T losses for each tensor, by one backward pass a task."""
     last = len(losses) - 1
-    return [
-        torch.autograd.grad(
+    for task, loss in enumerate(losses):
+        yield torch.autograd.grad(
             loss, tensors, retain_graph=keep_graph or task < last, allow_unused=True
         )
-        for task, loss in enumerate(losses)
-    ]
 
 
 def pulled_back(
     outputs: Sequence[Tensor], cotangents: Sequence[Gradients], tensors: Sequence[Tensor]
-) -> list[Gradients]:
+) -> Iterator[Gradients]:
     """The gradients for tensors before `outputs`, given each of T tasks' `cotangents` for these.
 
     One backward pass a task; the last one frees the graph.
     """
     last = len(cotangents) - 1
-    return [
-        _pulled_back(outputs, of_task, tensors, retain_graph=task < last)
-        for task, of_task in enumerate(cotangents)
-    ]
+    for task, of_task in enumerate(cotangents):
+        yield _pulled_back(outputs, of_task, tensors, retain_graph=task < last)
 
 
 def pulled_back_at_once(
@@ -148,10 +147,20 @@ def added(gradients: Sequence[Gradients], weights: Tensor | None = None) -> list
 
 
 def deposit(tensors: Sequence[Tensor], gradients: Gradients) -> None:
-    """Add gradients to the `.grad` of tensors, as a backward pass does."""
+    """Add gradients to the `.grad` of tensors, as a backward pass does: laid out as these are."""
     for tensor, gradient in zip(tensors, gradients, strict=True):
-        if gradient is not None:
-            tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+        if gradient is None:
+            continue
+        if gradient.stride() != tensor.stride():
+            gradient = torch.empty_like(tensor, requires_grad=False).copy_(gradient)
+        tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+
+
+def _dense_stride(tensor: Tensor) -> tuple[int, ...]:
+    dense = tensor.is_contiguous() or (
+        tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    )
+    return tensor.stride() if dense else torch.empty_like(tensor, device="meta").stride()
 
 
 def _pulled_back(

@@ -5,7 +5,7 @@ Each function goes through one step: task gradients, `mark`, solver, `mark`, com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from mtmm.gradients import (
 from mtmm.weighting.usage import Heads
 
 Mark = Callable[[], None]
-PullBack = Callable[[Sequence[Tensor], Sequence[Gradients], Sequence[Tensor]], Sequence[Gradients]]
+PullBack = Callable[[Sequence[Tensor], Sequence[Gradients], Sequence[Tensor]], Iterable[Gradients]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +67,15 @@ class Solver(Protocol):
 
 def theta_stored(meeting: Meeting, solver: Solver, mark: Mark) -> None:
     """Shared parameters, their Jacobian kept."""
+    of_own: list[Gradients] = []
     if meeting.z:
         of_z, of_own = _up_to_z(meeting)
         of_theta = meeting.pull_back(meeting.z, of_z, meeting.theta)
     else:
         both = of_losses(meeting.losses, [*meeting.theta, *meeting.own])
-        of_theta, of_own = _parted(both, len(meeting.theta))
+        of_theta = _first_parts(both, len(meeting.theta), of_own)
     layout = Layout(meeting.theta)
-    rows = layout.rows(of_theta, meeting.theta[0])
-    del of_theta
+    rows = layout.rows(of_theta, len(meeting.losses), meeting.theta[0])
     mark()
     gradient, weights = solver.combine(rows)
     mark()
@@ -91,14 +91,14 @@ def theta_lean(meeting: Meeting, solver: Solver, mark: Mark) -> None:
         cotangents, of_own = _up_to_z(meeting)
     else:
         outputs = [torch.stack(list(meeting.losses))]
-        of_own = of_losses(meeting.losses, meeting.own, keep_graph=True)
+        of_own = list(of_losses(meeting.losses, meeting.own, keep_graph=True))
         cotangents = [[row] for row in torch.eye(len(meeting.losses)).to(outputs[0]).unbind()]
     gramian = gramian_at_once(outputs, cotangents, meeting.theta)
     mark()
     weights = solver.weights(gramian)
     mark()
     combined = [added(cotangents, weights)]
-    deposit(meeting.theta, pulled_back(outputs, combined, meeting.theta)[0])
+    deposit(meeting.theta, next(pulled_back(outputs, combined, meeting.theta)))
     meeting.own_gradients(of_own, weights)
     mark()
 
@@ -112,7 +112,7 @@ def shared_representation(meeting: Meeting, solver: Solver, mark: Mark) -> None:
     gradient, weights = solver.combine(rows.flatten(1), features)
     mark()
     combined = _like_z(gradient.view_as(features), meeting.z)
-    deposit(meeting.theta, pulled_back(meeting.z, [combined], meeting.theta)[0])
+    deposit(meeting.theta, next(pulled_back(meeting.z, [combined], meeting.theta)))
     meeting.own_gradients(of_own, weights)
     mark()
 
@@ -120,7 +120,7 @@ def shared_representation(meeting: Meeting, solver: Solver, mark: Mark) -> None:
 def last_module(meeting: Meeting, solver: Solver, mark: Mark) -> None:
     """The parameters of the last shared module stand for all shared ones."""
     of_last = of_losses(meeting.losses, meeting.last, keep_graph=True)
-    rows = Layout(meeting.last).rows(of_last, meeting.last[0])
+    rows = Layout(meeting.last).rows(of_last, len(meeting.losses), meeting.last[0])
     mark()
     weights = solver.weights(gramian_of(rows))
     mark()
@@ -143,20 +143,26 @@ def weighted_sum(meeting: Meeting, weights: Tensor) -> None:
 ROUTES: Mapping[tuple[str, str | None], Callable[[Meeting, Solver, Mark], None]] = {
     ("theta", "stored"): theta_stored,
     ("theta", "lean"): theta_lean,
-    ("z", None): shared_representation,
-    ("last", None): last_module,
+    ("z", "stored"): shared_representation,
+    ("last", "stored"): last_module,
 }
 """By gradient space, and for `theta` by what is kept."""
 
 
 def _up_to_z(meeting: Meeting) -> tuple[list[Gradients], list[Gradients]]:
     """Each task's gradients for `z` and for its own parameters, by a pass through its head."""
+    of_own: list[Gradients] = []
     both = of_losses(meeting.losses, [*meeting.z, *meeting.own])
-    return _parted(both, len(meeting.z))
+    return list(_first_parts(both, len(meeting.z), of_own)), of_own
 
 
-def _parted(gradients: Sequence[Gradients], first: int) -> tuple[list[Gradients], list[Gradients]]:
-    return [of_task[:first] for of_task in gradients], [of_task[first:] for of_task in gradients]
+def _first_parts(
+    gradients: Iterable[Gradients], first: int, rest: list[Gradients]
+) -> Iterator[Gradients]:
+    """The first so many gradients of every task; the others are put into `rest`."""
+    for of_task in gradients:
+        rest.append(of_task[first:])
+        yield of_task[:first]
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

@@ -23,6 +23,7 @@ from bench.document import parse
 from bench.report import VERDICTS
 from bench.report.frame import load_frame
 from mtmm.fusion.base import Fusion, linear
+from mtmm.weighting import WEIGHTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -100,6 +101,21 @@ def test_the_guide_to_comparing_runs(
         assert f"`{word}`" in text
 
 
+def test_the_guide_to_weightings() -> None:
+    text = (ROOT / "docs" / "weighting.md").read_text(encoding="utf-8")
+    (suite,) = blocks(text, "yaml")
+    planned = plan(parse(suite, "weighting.md").value)
+    assert len(planned.variants) == 9
+    (code,) = blocks(text, "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["weights"].shape == (2,)
+    listed = set(
+        re.findall(r"`(\w+)`", text[text.index("## What there is") : text.index("## How")])
+    )
+    assert set(WEIGHTINGS) <= listed
+
+
 def test_the_links_in_the_docs_lead_somewhere() -> None:
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("suites/*.md")]
     for page in [*pages, ROOT / "results" / "README.md"]:
@@ -111,7 +127,8 @@ def test_every_column_of_a_frame_is_explained(finished: Path) -> None:
     text = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
     short = (
         (r"^config\..*", "config.<path>"),
-        (r"^train\.epoch\..*", "train.epoch.<task>"),
+        (r"^train\.(epoch|weight|gradient_norm)\..*", r"train.\1.<task>"),
+        (r"^train\.gradient_cosine\..*", "train.gradient_cosine.<a>·<b>"),
         (r"^(val|test)\.\w+\.(\w+)$", r"….\2"),
         (r"^time\.[a-z_]+?_(lo_ms|hi_ms|min_ms|iqr_share)$", r"_\1"),
         (r"^time\.[a-z_]+?_outliers_(mild|severe)$", "_outliers_*"),

@@ -32,7 +32,7 @@ class Analysis:
 
     results: Results
     comparison: Comparison
-    verdict: tuple[str, str]
+    verdict: tuple[str, ...]
     by_task: pd.DataFrame
     effects: Effects
     base: str
@@ -99,6 +99,7 @@ def analyse(folder: str | Path) -> Analysis:
 def compared(results: Results) -> Comparison:
     """The comparison of a suite's variants with its baseline."""
     manifest = results.manifest
+    family = family_of(manifest)
     return compare(
         _narrow(results.frame),
         baseline=manifest["baseline"],
@@ -107,13 +108,18 @@ def compared(results: Results) -> Comparison:
             name: Metric(metric["higher_is_better"], metric["ideal"])
             for name, metric in manifest["metrics"].items()
         },
-        family=[
-            variant["name"]
-            for variant in manifest["variants"]
-            if variant["compared"] and variant["name"] != manifest["baseline"]
-        ],
+        family=family["variants"],
+        best_of=family["best_of"],
         rounds=results.rounds,
     )
+
+
+def family_of(manifest: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    """The `variants` with verdicts, and those whose `best_of` is a second comparator."""
+    # In a manifest from before suites could say it: all but single-task models for Δm alone.
+    every = [variant["name"] for variant in manifest["variants"] if variant["compared"]]
+    family: Mapping[str, list[str]] = manifest.get("family", {"variants": every, "best_of": []})
+    return family
 
 
 def _narrow(frame: pd.DataFrame) -> pd.DataFrame:

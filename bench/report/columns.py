@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -32,37 +32,42 @@ class Column:
 
 def accuracy_columns(comparison: Comparison) -> list[Column]:
     """Variant, n, primary metrics, score, difference to the baseline, adjusted p and verdict."""
-    table = comparison.table
-    finished = zip(table["n"], table["failed"], strict=True)
-    counts = tuple(f"{n}/{n + failed}" if failed else f"{n}" for n, failed in finished)
-    columns = [_names(comparison), Column("n", counts, _floats(table["n"]))]
-    for task, metric in comparison.primary.items():
-        name, heading = (
-            f"{task}.{metric}",
-            f"{one_line(task)}\n{one_line(metric).replace('_', ' ')}",
-        )
-        if metric in comparison.shares:
-            columns.append(_with_half_width(table, name, f"{heading} %", 100, "{:.1f}"))
-        else:
-            columns.append(_in_its_unit(table, name, heading))
-    columns.append(_with_half_width(table, "score", "score\n%", 100, "{:.1f}"))
-    columns.append(bounded(table, "difference", "difference\npoints"))
-    others = table[table["variant"] != comparison.baseline]
-    if (others["n_pairs"] != table["n"].max()).any():
-        pairs = tuple(f"{n}" if n else MISSING for n in table["n_pairs"])
-        columns.append(Column("pairs", pairs, _floats(table["n_pairs"])))
-    columns.append(_plain(table, "p_holm", "p\nHolm", p_value))
-    return [*columns, _words(table, "verdict", "verdict")]
+    return [*_score_columns(comparison), *contrast_columns(comparison, "")]
+
+
+def contrast_columns(comparison: Comparison, prefix: str) -> list[Column]:
+    """Difference to the comparator whose columns begin so, adjusted p and verdict."""
+    table, comparator = comparison.table, comparison.comparators[prefix]
+    columns = [bounded(table, f"{prefix}difference", "difference\npoints")]
+    pairs = table[f"{prefix}n_pairs"]
+    if (pairs[table["variant"] != comparator] != table["n"].max()).any():
+        cells = tuple(f"{n}" if n else MISSING for n in pairs)
+        columns.append(Column("pairs", cells, _floats(pairs)))
+    columns.append(_plain(table, f"{prefix}p_holm", "p\nHolm", p_value))
+    return [*columns, _words(table, f"{prefix}verdict", "verdict")]
+
+
+def wide_columns(comparison: Comparison) -> list[Column]:
+    """Those of accuracy about every comparator; where there are two, the headings name them."""
+    columns = _score_columns(comparison)
+    for prefix in comparison.comparators:
+        columns += _named(contrast_columns(comparison, prefix), comparison, prefix)
+    return columns
 
 
 def resampling_columns(comparison: Comparison) -> list[Column]:
-    """Sign flip and bootstrap, where there are pairs enough."""
+    """Sign flip and bootstrap, where there are pairs enough; the headings as in the wide table."""
     table = comparison.table
-    columns = [
-        _plain(table, "p_sign_flip", "p sign flip", p_value),
-        bounded(table, "bootstrap", "difference bootstrap", middle="difference"),
-    ]
-    return columns if table["bootstrap_lo"].notna().any() else []
+    columns: list[Column] = []
+    for prefix in comparison.comparators:
+        middle, bootstrap = f"{prefix}difference", f"{prefix}bootstrap"
+        found = [
+            _plain(table, f"{prefix}p_sign_flip", "p sign flip", p_value),
+            bounded(table, bootstrap, "difference bootstrap", middle=middle),
+        ]
+        if table[f"{bootstrap}_lo"].notna().any():
+            columns += _named(found, comparison, prefix)
+    return columns
 
 
 def cost_columns(comparison: Comparison) -> list[Column]:
@@ -133,6 +138,33 @@ def bounded(table: pd.DataFrame, name: str, heading: str, middle: str | None = N
         for mean, lo, hi in bounds
     )
     return Column(heading, cells, values)
+
+
+def _score_columns(comparison: Comparison) -> list[Column]:
+    table = comparison.table
+    finished = zip(table["n"], table["failed"], strict=True)
+    counts = tuple(f"{n}/{n + failed}" if failed else f"{n}" for n, failed in finished)
+    columns = [_names(comparison), Column("n", counts, _floats(table["n"]))]
+    for task, metric in comparison.primary.items():
+        name, heading = (
+            f"{task}.{metric}",
+            f"{one_line(task)}\n{one_line(metric).replace('_', ' ')}",
+        )
+        if metric in comparison.shares:
+            columns.append(_with_half_width(table, name, f"{heading} %", 100, "{:.1f}"))
+        else:
+            columns.append(_in_its_unit(table, name, heading))
+    return [*columns, _with_half_width(table, "score", "score\n%", 100, "{:.1f}")]
+
+
+def _named(columns: Sequence[Column], comparison: Comparison, prefix: str) -> list[Column]:
+    """The columns, the first and the last with their comparator's name, where there are two."""
+    if len(comparison.comparators) == 1:
+        return list(columns)
+    against = f"\nagainst {one_line(comparison.comparators[prefix])}"
+    first, *others, last = columns
+    ends = [replace(column, heading=column.heading + against) for column in (first, last)]
+    return [ends[0], *others, ends[1]]
 
 
 def _names(comparison: Comparison) -> Column:

@@ -41,8 +41,9 @@ class Results:
     """A suite's records, each read once.
 
     `units` go with the rows of `frame`. `curves` has a row per finished train record and epoch:
-    `variant, seed, epoch, val.score`; `rounds` one per finished timing record and round:
-    `variant, block, round, step_ms` (the median of the round's steps).
+    `variant, seed, epoch, val.score`, and `dynamics` one per weight and cosine of these: `variant,
+    seed, epoch, kind` (`weight` or `cosine`), `name, value`. `rounds` has one per finished timing
+    record and round: `variant, block, round, step_ms` (the median of the round's steps).
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Results:
     frame: pd.DataFrame
     units: tuple[Unit, ...]
     curves: pd.DataFrame
+    dynamics: pd.DataFrame
     rounds: pd.DataFrame
 
 
@@ -86,12 +88,14 @@ def load_results(folder: str | Path) -> Results:
     folder = _by_name(Path(folder))
     manifest = load_manifest(folder)
     rows, units, curves, rounds = [], [], [], []
+    dynamics: list[tuple[str, int, int, str, str, float]] = []
     for head, config, record in _records(manifest, Store(folder.parent)):
         produced = _train(record) if head["kind"] == "train" else _time(record)
         rows.append(head | config | produced)
         units.append(_unit(head, record))
         if record["status"] == "ok" and head["kind"] == "train":
             curves += _curve(head, record)
+            dynamics += _dynamics(head, record)
         elif record["status"] == "ok":
             rounds += [(head["variant"], record["block"], *of) for of in _medians(record).items()]
     return Results(
@@ -100,6 +104,9 @@ def load_results(folder: str | Path) -> Results:
         frame=pd.DataFrame(rows),
         units=tuple(units),
         curves=pd.DataFrame(curves, columns=["variant", "seed", "epoch", "val.score"]),
+        dynamics=pd.DataFrame(
+            dynamics, columns=["variant", "seed", "epoch", "kind", "name", "value"]
+        ),
         rounds=pd.DataFrame(rounds, columns=["variant", "block", "round", "step_ms"]),
     )
 
@@ -183,6 +190,18 @@ def _curve(head: Mapping[str, Any], record: Record) -> list[tuple[str, int, int,
     ]
 
 
+def _dynamics(
+    head: Mapping[str, Any], record: Record
+) -> Iterator[tuple[str, int, int, str, str, float]]:
+    for point in record.get("curve", ()):
+        where = (head["variant"], head["seed"], point["epoch"])
+        for task, weight in point.get("weights", {}).items():
+            yield *where, "weight", task, weight
+        for first, others in point.get("gradients", {}).get("cosines", {}).items():
+            for second, cosine in others.items():
+                yield *where, "cosine", f"{first}, {second}", cosine
+
+
 def _medians(record: Record, arm: str = "samples") -> Medians:
     """The steps of a timing's arm by round; none where it has none, or failed."""
     samples = record.get(arm) or {}
@@ -204,7 +223,32 @@ def _train(record: Record) -> dict[str, Any]:
         row |= flatten(record[split], split)
         row[f"{split}.score"] = record["scores"][split]
         row |= {f"{split}.{task}.score": x for task, x in record["task_scores"][split].items()}
+    return row | _told_of_tasks(record)
+
+
+def _told_of_tasks(record: Record) -> dict[str, Any]:
+    """Weights in the last epoch; gradients in means over all epochs."""
+    curve = record.get("curve", ())
+    row = {"train.fallbacks": record["fallbacks"]} if "fallbacks" in record else {}
+    if curve and "weights" in curve[-1]:
+        row |= flatten(curve[-1]["weights"], "train.weight")
+    epochs = [_of_epoch(point["gradients"]) for point in curve if "gradients" in point]
+    for name in dict.fromkeys(name for epoch in epochs for name in epoch):
+        values = [epoch[name] for epoch in epochs if name in epoch]
+        row[name] = sum(values) / len(values)
     return row
+
+
+def _of_epoch(gradients: Mapping[str, Any]) -> dict[str, float]:
+    """Columns of one epoch's gradients; those of pairs where two tasks had one."""
+    norms = gradients["norms"]
+    columns = flatten(norms, "train.gradient_norm")
+    cosines = flatten(gradients["cosines"], "train.gradient_cosine")
+    if cosines:
+        columns["train.norm_ratio"] = max(norms.values()) / min(norms.values())
+        columns["train.conflict_rate"] = gradients["conflict_rate"]
+        columns["train.gradient_cosine"] = sum(cosines.values()) / len(cosines)
+    return columns | cosines
 
 
 def _time(record: Record) -> dict[str, Any]:
@@ -214,6 +258,8 @@ def _time(record: Record) -> dict[str, Any]:
     row = {"samples_per_s": summary.pop("samples_per_s", None), **_cost(record.get("cost", {}))}
     row |= {f"time.{key}": record[key] for key in ("mode", "batch_size", "block", "device_name")}
     row |= {f"time.{key}": value for key, value in summary.items()}
+    weighting = record.get("config", {}).get("weighting", {})
+    row["time.backward"] = "joint" if weighting.get("space") is None else "per_task"
     row["time.stop"] = record.get("samples", {}).get("stop")
     if reference := _medians(record, "reference"):
         ends = ("reference_ms", "reference_lo_ms", "reference_hi_ms")

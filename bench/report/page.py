@@ -69,6 +69,7 @@ def page(
             pictures=pictures,
             variants=list(_variants(analysis)),
             baseline=one_line(manifest["baseline"]),
+            best=one_line(analysis.comparison.best.variant or ""),
             skips=analysis.skips,
             failed=[_failed(unit) for unit in analysis.failed],
             missing=analysis.missing,
@@ -132,6 +133,7 @@ def _variants(analysis: Analysis) -> Iterator[dict[str, Any]]:
             "name": one_line(variant["name"]),
             "baseline": variant["name"] == manifest["baseline"],
             "compared": variant["compared"],
+            "tested": variant["name"] in analysis.comparison.members,
             "twin": manifest["single_task"].get(variant["name"]),
             "changes": [
                 (path, _told(value_at(config, path)), _told(value_at(base, path)))

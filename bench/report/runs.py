@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.compare import ALPHA
+from bench.contrasts import ALPHA
 from bench.report.columns import MISSING, Column, bounded, one_line, p_value, three_digits, times
 from bench.report.environments import Difference, differences, environments
 from bench.report.frame import Results

@@ -6,25 +6,35 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from bench.compare import Comparison
+from bench.compare import TO_BEST, Comparison
 from bench.report.columns import (
     Column,
     accuracy_columns,
+    contrast_columns,
     cost_columns,
     one_line,
     resampling_columns,
+    wide_columns,
 )
 from bench.report.notes import notes
 
-WIDTH = 120
+WIDTH = 100
 """Widest line of a terminal table, unless its numbers alone need more."""
 
 MIN_NAME_WIDTH = 12
 
 
 def accuracy_table(comparison: Comparison) -> str:
-    """Metrics, score, difference to the baseline and verdict as aligned plain text."""
-    return aligned(accuracy_columns(comparison))
+    """Metrics, score, difference to the baseline and verdict as aligned plain text.
+
+    What there is to say about a second comparator is a table of its own, below.
+    """
+    columns = accuracy_columns(comparison)
+    tables = [aligned(columns)]
+    if TO_BEST in comparison.comparators:
+        tables.append(f"Against {one_line(comparison.comparators[TO_BEST])}, the best on val:\n")
+        tables.append(aligned([columns[0], *contrast_columns(comparison, TO_BEST)]))
+    return "\n".join(tables)
 
 
 def cost_table(comparison: Comparison) -> str:
@@ -39,7 +49,7 @@ def cost_table(comparison: Comparison) -> str:
 def to_markdown(comparison: Comparison) -> str:
     """Both tables as GitHub tables, and below them what a reader must know to judge them."""
     cost = cost_columns(comparison)
-    parts = [_github([*accuracy_columns(comparison), *resampling_columns(comparison)])]
+    parts = [_github([*wide_columns(comparison), *resampling_columns(comparison)])]
     if cost:
         parts.append(_github(cost))
     parts.append("\n".join(f"- {markdown(note)}" for note in notes(comparison)))

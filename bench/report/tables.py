@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.compare import Comparison
 from bench.report.analysis import Analysis
-from bench.report.columns import Column, accuracy_columns, bounded, cost_columns, one_line
+from bench.report.columns import Column, bounded, cost_columns, one_line, wide_columns
 
 _COSTS = (
     *("delta_m_", "forward_", "backward_", "optimizer_", "step_", "inference_"),
@@ -22,7 +22,7 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
     """The tables that have something to show, by name, as columns to print."""
     comparison = analysis.comparison
     tables = {
-        "accuracy": accuracy_columns(comparison),
+        "accuracy": wide_columns(comparison),
         "cost": cost_columns(comparison),
         "effects": effect_columns(analysis.effects.table),
         "ablations": ablation_columns(analysis.ablations),

@@ -1,28 +1,52 @@
-"""What a comparison says, in two sentences: who is better, and what it costs."""
+"""What a comparison says, in two or three sentences: who is better, and what it costs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.compare import POWER, Comparison
+from bench.compare import TO_BEST, Comparison
+from bench.contrasts import POWER
 from bench.report.columns import interval, one_line, p_value, three_digits, times
-from bench.report.notes import counted
+from bench.report.notes import counted, joined, listed
 from bench.report.pareto import costed, on_front
 
 Row = Mapping[str, Any]
 """A variant's row of a comparison's table."""
 
-MOST_NAMES = 4
-"""Names told before the rest is counted."""
+
+class Comparator(NamedTuple):
+    """What variants are told to be better or worse than: how its columns begin, and its names."""
+
+    prefix: str
+    kind: str
+    name: str
 
 
-def verdict(comparison: Comparison) -> tuple[str, str]:
-    """Two sentences: the differences to the baseline, then the cost of the best variant."""
-    return _difference(comparison), _cost(comparison)
+def verdict(comparison: Comparison) -> tuple[str, ...]:
+    """The differences to the baseline and to a second comparator; the cost of the best variant."""
+    told, power = [], _power(comparison)
+    for comparator in _comparators(comparison):
+        tested = _tested(comparison, comparator.prefix)
+        sentence = _difference(comparison, tested, comparator)
+        if tested and all(row["verdict"] != "better" for row in tested):
+            sentence, power = f"{sentence}{power}", ""  # it is that of the family: told once
+        told.append(f"{sentence}.")
+    return (*told, _cost(comparison))
+
+
+def _comparators(comparison: Comparison) -> list[Comparator]:
+    """Those that some variant was to be tested against; the baseline where there is none."""
+    kinds = {"": ("the baseline", "the baseline"), TO_BEST: ("the best on val", "the best-on-val")}
+    found = {
+        name: Comparator(prefix, kinds[prefix][0], f"{kinds[prefix][1]} {one_line(name)}")
+        for prefix, name in comparison.comparators.items()
+    }
+    wanted = [one for name, one in found.items() if comparison.members - {name}]
+    return wanted or [found[comparison.baseline]]
 
 
 def best(comparison: Comparison) -> Row | None:
@@ -38,9 +62,14 @@ def best(comparison: Comparison) -> Row | None:
     return row if row["difference"] > 0 else _row_of(comparison, comparison.baseline)
 
 
-def _tested(comparison: Comparison) -> list[Row]:
+def _tested(comparison: Comparison, prefix: str = "") -> list[Row]:
+    """The rows tested against a comparator, with the columns about it under their plain names."""
     table = comparison.table
-    return _rows(table[table["p_holm"].notna()])
+    rows = _rows(table[table[f"{prefix}p_holm"].notna()])
+    return [
+        {**row, **{key.removeprefix(prefix): row[key] for key in row if key.startswith(prefix)}}
+        for row in rows
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[Row]:
@@ -56,32 +85,34 @@ def _by_difference(row: Row) -> float:
     return float(row["difference"])
 
 
-def _difference(comparison: Comparison) -> str:
-    baseline, tested = one_line(comparison.baseline), _tested(comparison)
+def _difference(comparison: Comparison, tested: Sequence[Row], comparator: Comparator) -> str:
+    """Who is better or worse than a comparator, without a full stop."""
+    kind, name = comparator.kind, comparator.name
     if not tested:
         return (
-            f"Nothing is tested against the baseline {baseline}: no variant shares two finished "
-            f"seeds with it (n = {counted(comparison.table['n'])})."
+            f"Nothing is tested against {name}: no variant shares two finished seeds with it "
+            f"(n = {counted(comparison.table['n'])})"
         )
     better, worse = ([r for r in tested if r["verdict"] == word] for word in ("better", "worse"))
-    count, power = {"better": len(better), "worse": len(worse)}, _power(comparison)
+    count = {"better": len(better), "worse": len(worse)}
     if better:
         rest = _rest({**count, "better": len(better) - 1}, len(tested) - 1)
-        return f"{_told(max(better, key=_by_difference), baseline)}{rest}."
+        return f"{_told(max(better, key=_by_difference), name)}{rest}"
     if worse:
         rest = _rest({**count, "worse": len(worse) - 1}, len(tested) - 1)
-        told = _told(min(worse, key=_by_difference), baseline)
-        return f"No variant is better than the baseline; {told}{rest}{power}."
+        return (
+            f"No variant is better than {kind}; {_told(min(worse, key=_by_difference), name)}{rest}"
+        )
     tests = "1 test" if len(tested) == 1 else f"{len(tested)} tests"
     n = counted(row["n_pairs"] for row in tested)
-    return f"No variant is distinguishable from the baseline {baseline} ({tests}, n = {n}){power}."
+    return f"No variant is distinguishable from {name} ({tests}, n = {n})"
 
 
-def _told(row: Row, baseline: str) -> str:
+def _told(row: Row, comparator: str) -> str:
     p = p_value(row["p_holm"])
     bounds = interval(row["difference_lo"], row["difference_hi"])
     return (
-        f"{one_line(row['variant'])} is {row['verdict']} than the baseline {baseline} by "
+        f"{one_line(row['variant'])} is {row['verdict']} than {comparator} by "
         f"{abs(100 * row['difference']):.1f} points of score {bounds} "
         f"(Holm-adjusted p {p if p.startswith('<') else f'= {p}'}, n = {row['n_pairs']})"
     )
@@ -99,7 +130,7 @@ def _rest(count: dict[str, int], others: int) -> str:
     (first, number), *rest = told.items()
     verb = "is" if number == 1 else "are"
     words = [f"{number} {verb} {first}", *(f"{number} {word}" for word, number in rest)]
-    return f"; of the {others} others {_listed(words)}"
+    return f"; of the {others} others {joined(words)}"
 
 
 def _power(comparison: Comparison) -> str:
@@ -119,7 +150,7 @@ def _cost(comparison: Comparison) -> str:
     row, on_its_tasks = best(comparison), costed(comparison)
     told = [_steps(timed, comparison) if row is None else _step(row, comparison)]
     if row is not None and len(on_its_tasks) > 1:
-        front = [one_line(name) for name in on_its_tasks["variant"][on_front(on_its_tasks)]]
+        front = list(on_its_tasks["variant"][on_front(on_its_tasks)])
         told.append(_front(front, len(on_its_tasks)))
     return f"{'; '.join(told)}."
 
@@ -164,12 +195,5 @@ def _front(front: Sequence[str], timed: int) -> str:
     those = f"the {timed} variants timed on the baseline's tasks"
     if len(front) == timed:
         return f"none of {those} is dominated in score and step time"
-    shown = [*front[:MOST_NAMES]]
-    if len(front) > MOST_NAMES:
-        shown.append(f"{len(front) - MOST_NAMES} more")
     verb = "is" if len(front) == 1 else "are"
-    return f"of {those} {_listed(shown)} {verb} on the Pareto front"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return f"of {those} {listed(front)} {verb} on the Pareto front"

@@ -56,7 +56,7 @@ class Usage:
         Raises ValueError for what the method does not have.
         """
         space = given.get("space") or method.space
-        stored: Kept | None = "stored" if space == "theta" else None
+        stored: Kept | None = None if space is None else "stored"
         made = cls(
             space=space,
             heads=given.get("heads") or method.heads,
@@ -79,8 +79,8 @@ class Usage:
             return f"`heads` of {kind} must be 'weighted'; found '{self.heads}'"
         if method.needs == "losses" and self.every != 1:
             return f"`every` of {kind} must be 1: they cost nothing; found {self.every}"
-        if self.gradients is not None and self.space != "theta":
-            return f"`gradients` is for the space theta; found '{self.gradients}'"
+        if self.gradients == "lean" and self.space != "theta":
+            return f"`gradients` can be 'lean' in the space theta; found '{self.space}'"
         if method.needs == "jacobian":
             if self.heads != "unit" or self.sum_to != "none" or self.every != 1:
                 text = "gives no weights: `heads` must be 'unit', `sum_to` 'none' and `every` 1"

@@ -158,6 +158,7 @@ UNTIMED = {
     "patience": 3,
     "batch_size": 7,  # a block has its own
     "checkpoint": 5.0,
+    "diagnostics": 3,
 }
 TIMED = {
     "optimizer": {"name": "sgd"},

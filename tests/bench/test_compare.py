@@ -298,3 +298,66 @@ def test_errors_name_what_is_wrong() -> None:
         compared(train("base", BASE) + train("base", BASE))
     with pytest.raises(ValueError, match="frame must hold one suite, found demo, more"):
         compared([*train("base", BASE), {**train("base", BASE)[0], "suite": "more"}])
+
+
+def with_val(records: list[dict[str, object]], val: float) -> list[dict[str, object]]:
+    return [{**record, "val.score": val} for record in records]
+
+
+@pytest.fixture
+def five() -> pd.DataFrame:
+    """A baseline, two methods and two static points, of which the first is the better on val."""
+    return pd.DataFrame(
+        train("base", BASE)
+        + train("unsure", UNSURE)
+        + train("worse", WORSE)
+        + with_val(train("static-0", (0.51, 0.60, 0.73)), 0.9)
+        + with_val(train("static-1", (0.70, 0.80, 0.90)), 0.8)
+    )
+
+
+def best_of(frame: pd.DataFrame, family: list[str], *candidates: str) -> Comparison:
+    return compare(
+        frame,
+        baseline="base",
+        single_task={},
+        metrics=METRICS,
+        family=family,
+        best_of=candidates,
+    )
+
+
+def test_the_best_of_some_is_a_second_comparator(five: pd.DataFrame) -> None:
+    found = best_of(five, ["base", "unsure", "worse"], "static-0", "static-1")
+    assert found.best.variant == "static-0"
+    assert found.comparators == {"": "base", "to_best_": "static-0"}
+    assert found.family == 5
+    verdicts = found.table[["variant", "verdict", "to_best_verdict"]].to_numpy().tolist()
+    assert verdicts == [
+        ["base", "baseline", "not distinguishable"],
+        ["unsure", "not distinguishable", "not distinguishable"],
+        ["worse", "worse", "worse"],
+        ["static-0", "", "best on val"],
+        ["static-1", "", ""],
+    ]
+    worse = row(found, "worse")
+    assert worse["to_best_difference"] == pytest.approx(-0.34 / 3)
+    assert worse["to_best_p_holm"] == pytest.approx(5 * worse["to_best_p"])
+    assert worse["p_holm"] == pytest.approx(4 * worse["p"])
+    assert row(found, "static-1")["to_best_difference_lo"] > 0
+
+
+def test_where_the_best_is_the_baseline_there_is_one_comparator(five: pd.DataFrame) -> None:
+    five.loc[five["variant"] == "base", "val.score"] = 1.0
+    found = best_of(five, ["unsure", "worse"], "base", "static-0")
+    assert (found.best.variant, found.comparators) == ("base", {"": "base"})
+    assert found.family == 2
+    assert not found.table.columns.str.startswith("to_best_").any()
+
+
+def test_candidates_that_have_not_finished_leave_one_comparator(five: pd.DataFrame) -> None:
+    found = best_of(five.drop(columns="val.score"), ["unsure"], "static-0")
+    assert (found.best.variant, found.best.candidates) == (None, ("static-0",))
+    assert not found.table.columns.str.startswith("to_best_").any()
+    with pytest.raises(ValueError, match="best_of must name variants of the frame"):
+        best_of(five, ["unsure"], "gone")

@@ -216,3 +216,17 @@ def test_every_mode_trains_on_cuda(
     ours = train(asked(few, precision=precision, compile=mode), there, seed=0, device=device)
     assert ours["compiled"]["graphs"] > 0
     assert ours["curve"][0]["loss"] == pytest.approx(plain["curve"][0]["loss"], rel=0.02)
+
+
+def test_buffers_are_not_donated_where_several_backward_passes_come() -> None:
+    import torch._functorch.config as autograd
+
+    before = autograd.donated_buffer
+    with restored():
+        prepare(COMPILED, nn.Linear(2, 2), CPU)
+        assert autograd.donated_buffer == before
+        prepare(COMPILED, nn.Linear(2, 2), CPU, keep_graph=True)
+        assert not autograd.donated_buffer
+        prepare(COMPILED, nn.Linear(2, 2), CPU)
+        assert autograd.donated_buffer == before
+    assert autograd.donated_buffer == before

@@ -58,6 +58,19 @@ def test_it_holds_the_records_of_each_block(suite: dict[str, Any], tmp_path: Pat
     assert told["blocks"] == {block.id: [unit for v in told["variants"] for unit in v["time"]]}
 
 
+def test_it_holds_the_family_by_the_names_of_the_variants(
+    suite: dict[str, Any], tmp_path: Path
+) -> None:
+    suite |= {"sweep": [{"fusion": ["sum", "gated"]}], "ablate": {"weighting": "uncertainty"}}
+    names = ["base", "sum", "gated", "uncertainty"]
+    assert manifest(suite, tmp_path)["family"] == {"variants": names, "best_of": []}
+    suite["family"] = {"except": {"fusion": "sum"}, "best": {"weighting": "equal"}}
+    assert manifest(suite, tmp_path)["family"] == {
+        "variants": ["base", "gated", "uncertainty"],
+        "best_of": ["base", "sum", "gated"],
+    }
+
+
 def test_a_run_from_python_does_not_name_a_command_line(finished: Path) -> None:
     told = json.loads((finished / "manifest.json").read_text("utf-8"))
     assert told["command"] == "bench.run(…)"

@@ -32,6 +32,7 @@ ablate: {fusion: concat, weighting: equal, modalities: each, tasks: each}
 exclude: [{when: {fusion: sum, sharing: separate}, reason: not asked}]
 seeds: [0, 3]
 baseline: {fusion: gated}
+family: {except: {weighting: static}, best: {weighting: static, tasks: [script, category, slant]}}
 timing: {batch_sizes: [16], modes: [train], budget_s: 0.1}
 single_task: auto
 max_params: 1e6

@@ -66,6 +66,18 @@ def test_the_number_of_parameters_is_that_of_the_model(
         assert variant["parameters"] == frame.loc[variant["name"], "params"]
 
 
+def test_the_family_is_told_where_the_suite_says_it(suite: dict[str, Any], tmp_path: Path) -> None:
+    suite["sweep"] = [{"fusion": ["concat", "sum", "gated"]}]
+    told = overview(plan(suite), Store(tmp_path), CPU)
+    assert told["family"] == {"variants": ["concat", "sum", "gated"], "best_of": []}
+    assert "verdict" not in overview_text(told)
+    suite["family"] = {"except": {"fusion": "sum"}, "best": {"fusion": "sum"}}
+    text = overview_text(overview(plan(suite), Store(tmp_path), CPU))
+    assert "\n  concat (baseline): 0 of 2 there" in text
+    assert "\n  sum (candidate for the best, no verdict): 0 of 2 there" in text
+    assert "\n  gated: 0 of 2 there" in text
+
+
 def test_skips_and_timing_are_told(suite: dict[str, Any], tmp_path: Path) -> None:
     suite |= {
         "sweep": [{"sharing": ["hard", "separate"], "weighting": ["equal", "uncertainty"]}],

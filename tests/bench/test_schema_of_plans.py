@@ -173,7 +173,7 @@ def part_of(draw: st.DrawFn, value: Any) -> Any:
 
 
 def test_what_plans_is_valid() -> None:
-    found = {"suites": 0, "exclusions": 0}
+    found = {"suites": 0, "exclusions": 0, "families": 0}
 
     @settings(
         max_examples=120, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
@@ -197,6 +197,10 @@ def test_what_plans_is_valid() -> None:
         if planned(excluding) is not None:
             found["exclusions"] += 1
             VALIDATOR.validate(excluding)
+        testing = {**suite, "family": {"best": when}}
+        if planned(testing) is not None:
+            found["families"] += 1
+            VALIDATOR.validate(testing)
 
     check()
     assert min(found.values()) > 20, found

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
+from torch import Tensor, nn
 
 from bench.step import TrainStep, task_losses
 from bench.training import build_step
-from mtmm.spec import DataBundle
+from mtmm.descent import Descent
+from mtmm.heads.classification import Classification
+from mtmm.spec import Batch, DataBundle, ModelOutput, Task
+from mtmm.weighting import WEIGHTINGS
+from mtmm.weighting.base import State, Weighting
+from mtmm.weighting.usage import Usage
 
 CPU = torch.device("cpu")
 
@@ -70,3 +78,85 @@ def test_the_gradient_is_that_of_the_weighted_sum(
         assert gradient is not None
         assert parameter.grad is not None
         torch.testing.assert_close(parameter.grad, gradient)
+
+
+class Looking(Weighting):
+    """Equal weights; remembers the losses before and after every step."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def init(self, num_tasks: int, **where: Any) -> dict[str, Tensor]:
+        return {"before": torch.zeros(num_tasks)}
+
+    def step(self, state: State, losses: Tensor) -> tuple[Tensor, State]:
+        return torch.ones_like(losses), {"before": losses}
+
+    def after_step(self, state: State, losses: Tensor) -> State:
+        self.seen.append((state["before"], losses))
+        return state
+
+
+class Noisy(nn.Module):
+    """Batch normalisation and dropout before two heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.drop, self.head = nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 3)
+
+    def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor]) -> ModelOutput:
+        logits = self.head(self.drop(self.norm(inputs["x"])))
+        return ModelOutput(outputs={"a": logits, "b": 2 * logits})
+
+
+def test_a_second_look_has_the_same_dropout_and_leaves_statistics_alone() -> None:
+    torch.manual_seed(0)
+    model, method = Noisy(), Looking()
+    tasks = {
+        name: Classification(Task(name=name, kind="classification", classes=3)) for name in "ab"
+    }
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)  # nothing moves
+    descent = Descent(method, Usage.of(Looking, {}), parameters=model.parameters())
+    step = TrainStep(model, tasks, descent, method.init(2), optimizer)
+    labels = {name: torch.randint(3, (16,)) for name in "ab"}
+    there = torch.ones(16, dtype=torch.bool)
+    batch = Batch(
+        inputs={"x": torch.randn(16, 4)},
+        targets=labels,
+        present={"x": there},
+        labelled=dict.fromkeys("ab", there),
+    )
+    losses = step(batch)
+    ((before, after),) = method.seen
+    assert torch.equal(before, losses)
+    assert torch.equal(after, losses)
+    assert model.norm.num_batches_tracked == 1
+    assert model.norm.track_running_stats
+    assert not torch.equal(step(batch), losses)  # the next step has masks of its own
+
+
+def test_a_weighting_that_does_not_look_back_costs_one_forward_pass(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    for name, passes in (("equal", 1), ("famo", 2)):
+        step = build_step({**config, "weighting": {"name": name}}, bundle, seed=0, device=CPU)
+        calls: list[int] = []
+        step.model.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        step(bundle.train.take(torch.arange(8)))
+        assert len(calls) == passes
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHTINGS))
+def test_every_weighting_trains_a_step_with_missing_labels(
+    name: str, config: dict[str, Any], bundle: DataBundle
+) -> None:
+    step = build_step({**config, "weighting": {"name": name}}, bundle, seed=0, device=CPU)
+    batch = bundle.train.take(torch.arange(16))
+    without = {task: there & (task != "slant") for task, there in batch.labelled.items()}
+    for labelled in (batch.labelled, without):
+        before = [parameter.detach().clone() for parameter in step.model.parameters()]
+        losses = step(replace(batch, labelled=labelled))
+        assert losses.isfinite().all()
+        after = list(step.model.parameters())
+        assert all(parameter.isfinite().all() for parameter in after)
+        assert not all(map(torch.equal, before, after))

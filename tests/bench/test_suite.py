@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench.conditions import Family
 from bench.errors import InputError
 from bench.suite import Given, load_suite, parse_given
 
@@ -14,6 +15,7 @@ def test_what_is_left_out_has_its_default() -> None:
     suite = load_suite({"name": "a", "dataset": "glyphs"})
     assert (suite.question, suite.seeds, suite.sweep, suite.baseline) == ("", (0,), (), ())
     assert (suite.replacements, suite.removals, suite.exclusions) == ((), (), ())
+    assert suite.family == Family(excepted=(), best=())
     assert (suite.single_task, suite.max_params, suite.smoke) == ("auto", 10**9, False)
     assert suite.timing is not None
     assert (suite.timing.batch_sizes, suite.timing.modes) == ((), ("train", "inference"))

@@ -33,6 +33,7 @@ from mtmm.weighting import WEIGHTINGS
 
 DEVICE = pick_device(os.environ.get("MTMM_DEVICE", "cpu"))
 BATCH, WIDTH, TASKS = 128, 64, 3
+SHARED = 100_000  # parameters that tasks share, where a weighting takes their gradients
 SUITE: dict[str, Any] = {
     "dataset": {"name": "glyphs", "word_dropout": 0.5, "limit": 500},
     "tasks": ["script", "category", "slant"],
@@ -98,13 +99,18 @@ def test_fusion(benchmark: BenchmarkFixture, name: str, way: str) -> None:
 
 @pytest.mark.parametrize("name", WEIGHTINGS)
 def test_weighting(benchmark: BenchmarkFixture, name: str) -> None:
-    weighting = WEIGHTINGS[name]()
-    state = weighting.init(TASKS, device=DEVICE, dtype=torch.float32)
-    losses = torch.rand(TASKS, device=DEVICE) + 0.5
+    weighting: Any = WEIGHTINGS[name]()  # the kinds of `step` differ
+    generator = torch.Generator(DEVICE).manual_seed(0)
+    losses = torch.rand(TASKS, device=DEVICE, generator=generator) + 0.5
+    rows = torch.randn(TASKS, SHARED, device=DEVICE, generator=generator)
+    given = {"losses": (), "gramian": (rows @ rows.mT,), "jacobian": (rows,)}[weighting.needs]
+    size = SHARED if weighting.needs == "jacobian" else TASKS
+    state = weighting.init(TASKS, num_params=SHARED, device=DEVICE, dtype=torch.float32)
 
     def step() -> None:
-        _, after = weighting.step(state, losses)
-        weighting.parameter_gradients(after, losses)
+        _, after = weighting.step(weighting.draw(state, size, generator), losses, *given)
+        if weighting.learned:
+            weighting.parameter_gradients(after, losses, *given)
 
     measure(benchmark, step, sum(state[learned].numel() for learned in weighting.learned))
 

@@ -149,7 +149,7 @@ def theirs(name: str, tasks: int, rows_at_once: int | None) -> Step:
     return step
 
 
-def interleaved(arms: Mapping[str, Step], rounds: int, steps: int = 10) -> dict[str, Medians]:
+def interleaved(arms: Mapping[str, Step], rounds: int, steps: int = 5) -> dict[str, Medians]:
     """The mean step, in ms, of each arm in each round; arms take turns, the order rotates.
 
     A mean, so that the cheap steps between two dear ones do not hide these.
@@ -188,7 +188,7 @@ def compare_steps(tasks: int, names: list[str], rounds: int, console: Console) -
             peer = f"{_told(paired_ratio(found[best], found['plain']))} ({best})"
             row += [_told(ratio), peer]
         table.add_row(*row)
-    console.print(f"{tasks} tasks, n = {rounds} rounds of 10 steps")
+    console.print(f"{tasks} tasks, n = {rounds} rounds of 5 steps")
     console.print(table)
     return holds
 
@@ -202,7 +202,7 @@ def compare_settings(rounds: int, console: Console) -> bool:
         "gradients: lean": {"gradients": "lean"},
     }
     arms = {"plain": plain(8)} | {key: ours("upgrad", 8, **s) for key, s in settings.items()}
-    found = interleaved(arms, rounds)
+    found = interleaved(arms, rounds, steps=10)
     table = Table("upgrad, 8 tasks", "ours / plain step")
     ratios = {key: paired_ratio(found[key], found["plain"]) for key in settings}
     for key, ratio in ratios.items():

@@ -33,6 +33,9 @@ from mtmm.source import tree_hash
 from mtmm.spec import DataBundle, Description, Modality, ModelOutput
 from mtmm.weighting.base import Weighting
 from mtmm.weighting.equal import Equal
+from mtmm.weighting.gramian import GramianWeighting
+from mtmm.weighting.jacobian import JacobianWeighting
+from mtmm.weighting.pcgrad import PCGrad
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +171,22 @@ class Unlearned(Equal):
     learned = ("rate",)
 
 
+class Unsolved(GramianWeighting):
+    pass
+
+
+class Uncombined(JacobianWeighting):
+    pass
+
+
+class Spaceless(PCGrad):
+    space = None
+
+
+class Spaced(Equal):
+    def __init__(self, *, space: float = 1.0) -> None: ...
+
+
 class Alone(Hard):
     independent = True
 
@@ -230,6 +249,15 @@ class NoModelForward(nn.Module):
         ("sharing", Alone, "is `independent` and must define `islands`"),
         ("weighting", Weighting, "must define `step`"),
         ("weighting", Unlearned, "must define `parameter_gradients`"),
+        ("weighting", Unsolved, "must define `solve`; found that of GramianWeighting"),
+        ("weighting", Uncombined, "must define `combine`; found that of JacobianWeighting"),
+        ("weighting", Spaceless, "`space` must be one of its `spaces` (last, theta, z)"),
+        ("weighting", Spaced, "cannot have a setting `space`: all of its kind have one"),
+        (
+            "weighting",
+            type("Mine", (PCGrad,), {"step": lambda self, state, losses: 1}),
+            "must take the call `step(state, losses, gramian)`",
+        ),
         ("head", Head, "must define `forward`"),
         ("head", NoObjective, "must name its Objective subclass in `objective`; found None"),
         ("head", head(NotPrimary), "must be one of accuracy, balanced_accuracy; found 'f1'"),

@@ -76,12 +76,12 @@ def test_every_way_gives_the_same_jacobian(net: Net, outputs: tuple[Tensor, list
     expected = plain_rows(net, losses)
     assert expected.abs().sum(1).min() > 0
     layout, shared = Layout(net.shared()), net.shared()
-    of_z = of_losses(losses, [z], keep_graph=True)
+    of_z = list(of_losses(losses, [z], keep_graph=True))
     batched = pulled_back_at_once([z], of_z, shared)
     one_by_one = pulled_back([z], of_z, shared)
     z, losses = outputs
     for gradients in (batched, one_by_one):
-        torch.testing.assert_close(in_order(net, layout.rows(gradients, z)), expected)
+        torch.testing.assert_close(in_order(net, layout.rows(gradients, TASKS, z)), expected)
 
 
 def test_gradients_of_losses_free_the_graph_unless_it_is_kept(net: Net) -> None:
@@ -89,11 +89,12 @@ def test_gradients_of_losses_free_the_graph_unless_it_is_kept(net: Net) -> None:
     expected = plain_rows(net, losses)
     layout = Layout(net.shared())
     for _ in range(2):
-        rows = layout.rows(of_losses(losses, net.shared(), keep_graph=True), losses[0])
+        each = of_losses(losses, net.shared(), keep_graph=True)
+        rows = layout.rows(each, TASKS, losses[0])
         torch.testing.assert_close(in_order(net, rows), expected)
-    of_losses(losses, net.shared())
+    list(of_losses(losses, net.shared()))
     with pytest.raises(RuntimeError, match="second time"):
-        of_losses(losses, net.shared())
+        list(of_losses(losses, net.shared()))
 
 
 def test_the_gramian_at_once_is_that_of_the_jacobian(
@@ -102,7 +103,7 @@ def test_the_gramian_at_once_is_that_of_the_jacobian(
     z, losses = outputs
     rows = plain_rows(net, losses)
     for module_outputs, cotangents in (
-        ([z], of_losses(losses, [z], keep_graph=True)),
+        ([z], list(of_losses(losses, [z], keep_graph=True))),
         ([torch.stack(losses)], [[row] for row in torch.eye(TASKS, dtype=torch.float64)]),
     ):
         found = gramian_at_once(module_outputs, cotangents, net.shared())
@@ -116,11 +117,12 @@ def test_a_task_that_does_not_reach_the_representation_has_a_row_of_zeros(net: N
     z, losses = net(torch.randn(6, 2, 5, 5, dtype=torch.float64))
     apart = nn.Parameter(torch.ones((), dtype=torch.float64))
     losses = [losses[0], apart * 2, losses[2]]
-    of_z = of_losses(losses, [z])
+    of_z = list(of_losses(losses, [z]))
     assert of_z[1] == (None,)
     batched = pulled_back_at_once([z], of_z, net.shared())
-    rows = Layout(net.shared()).rows(pulled_back([z], of_z, net.shared()), z)
-    torch.testing.assert_close(rows, Layout(net.shared()).rows(batched, z))
+    layout = Layout(net.shared())
+    rows = layout.rows(pulled_back([z], of_z, net.shared()), TASKS, z)
+    torch.testing.assert_close(rows, layout.rows(batched, TASKS, z))
     assert rows.abs().sum(1).gt(0).tolist() == [True, False, True]
 
 
@@ -172,6 +174,16 @@ def test_gradients_are_added_up_and_weighted() -> None:
     assert [None if g is None else g.tolist() for g in added(gradients)] == [[4, 4], [5, 5], None]
     weighted = added(gradients, torch.tensor([1.0, 2.0]))
     assert [None if g is None else g.tolist() for g in weighted] == [[7, 7], [10, 10], None]
+
+
+def test_deposited_gradients_are_laid_out_as_their_tensors() -> None:
+    weight = nn.Parameter(torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last))
+    gradient = torch.rand(2, 3, 4, 5)
+    deposit([weight], [gradient])
+    assert weight.grad is not None
+    assert weight.grad.stride() == weight.stride()
+    assert torch.equal(weight.grad, gradient)
+    assert not weight.grad.requires_grad
 
 
 def test_deposited_gradients_add_to_what_is_there() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.report.analysis import Analysis
-from bench.report.figures import ablations, cost, curves, effects, tasks
+from bench.report.figures import ablations, cost, curves, dynamics, effects, tasks
 from bench.report.figures.style import Drawing, Empty
 
 FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
@@ -14,5 +14,7 @@ FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
     "effects": effects.draw,
     "ablations": ablations.draw,
     "curves": curves.draw,
+    "weights": dynamics.draw_weights,
+    "gradients": dynamics.draw_gradients,
 }
 """Every figure by the name of its file, in the order of the page."""

@@ -105,5 +105,5 @@ def best_of(table: pd.DataFrame, most: int, always: Sequence[str]) -> pd.DataFra
     if len(table) <= most:
         return table
     kept = table["variant"].isin(always)
-    others = table[~kept]["score"].nlargest(most - int(kept.sum())).index
-    return table[kept | table.index.isin(others)]
+    ranked = table[~kept]["score"].sort_values(ascending=False, kind="stable")  # missing ones last
+    return table[kept | table.index.isin(ranked.index[: most - int(kept.sum())])]

@@ -102,6 +102,52 @@ def test_a_block_times_every_arm(config: dict[str, Any], mode: str, phases: set[
     assert [record["block"] for record in records] == [block.id] * 2
 
 
+def test_task_gradients_are_timed_apart_from_what_weighs_them(config: dict[str, Any]) -> None:
+    weightings: list[dict[str, Any]] = [
+        {"name": "equal"},
+        {"name": "upgrad"},
+        {"name": "upgrad", "every": 4},
+        {"name": "upgrad", "space": "z"},
+    ]
+    arms = tuple(TimingArm(timed_part({**config, "weighting": given})) for given in weightings)
+    block = TimingBlock(arms, ("data",), 16, "train", 0.01, "test machine")
+    records = time_block(block, "cpu")
+    assert [(record["status"], record["reason"]) for record in records] == [("ok", "")] * 4
+    plain, *apart = (record["samples"]["phases"] for record in records)
+    assert plain == ["zero_grad", "forward", "backward", "optimizer"]
+    assert apart == [["zero_grad", "forward", "backward", "solver", "optimizer"]] * 3
+    for record in records:
+        assert set(record["cost"]["phase_flops"]) == set(record["samples"]["phases"])
+        assert record["cost"]["flops"] == sum(record["cost"]["phase_flops"].values())
+    flops = [record["cost"]["phase_flops"]["backward"] for record in records]
+    # Two tasks: two passes through all that is shared, in one of four steps, or none but the last.
+    assert flops[1] > 1.8 * flops[0]
+    assert flops[2] == pytest.approx(flops[0] + (flops[1] - flops[0]) / 4, rel=0.02)
+    assert flops[3] == pytest.approx(flops[0], rel=0.02)
+    parts = [record["cost"]["part_flops"]["encoders.image"] for record in records]
+    assert [part["forward"] for part in parts] == [parts[0]["forward"]] * 4
+    assert parts[1]["backward"] == 2 * parts[0]["backward"]
+    assert parts[3]["backward"] == parts[0]["backward"]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("weighting", ["equal", "upgrad", "famo"])
+def test_a_block_runs_on_cuda(config: dict[str, Any], weighting: str) -> None:
+    block = TimingBlock(
+        (TimingArm(timed_part({**config, "weighting": {"name": weighting}})),),
+        ("data",),
+        16,
+        "train",
+        0.5,
+        "test machine",
+    )
+    (record,) = time_block(block, "cuda")
+    assert (record["status"], record["reason"]) == ("ok", "")
+    assert record["summary"]["device_ms"] > 0
+    assert record["cost"]["reserved_mib"] >= record["cost"]["peak_mib"] > 0
+
+
 def test_every_arm_runs_with_its_own_threads(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,10 @@ class Results:
     skips: list[dict[str, str]] = field(default_factory=list)
     variants: list[dict[str, Any]] = field(default_factory=list)
     single_task: dict[str, str] = field(default_factory=dict)
+    family: dict[str, list[str]] | None = None
+    """What the manifest has under that key; None: it is of before there was one."""
+    dynamics: Sequence[Mapping[str, Any]] = ({}, {})
+    """What the epochs of train records that are added have besides scores."""
 
     @property
     def folder(self) -> Path:
@@ -71,6 +75,7 @@ class Results:
     def write(self) -> Path:
         """The manifest; the suite's folder."""
         metric = {"higher_is_better": True, "ideal": 1.0, "version": 1}
+        family = {} if self.family is None else {"family": self.family}
         write_json(
             self.folder / "manifest.json",
             {
@@ -78,6 +83,7 @@ class Results:
                 "suite": self.suite,
                 "question": self.question,
                 "baseline": self.variants[0]["name"],
+                **family,
                 "single_task": self.single_task,
                 "command": self.command,
                 "skips": self.skips,
@@ -108,7 +114,10 @@ class Results:
                 "task_scores": {"val": by_task, "test": by_task},
                 "val": metrics,
                 "test": metrics,
-                "curve": [{"epoch": i, "val_score": mean * i / 2} for i in (1, 2)],
+                "curve": [
+                    {"epoch": epoch, "val_score": mean * epoch / len(self.dynamics), **more}
+                    for epoch, more in enumerate(self.dynamics, start=1)
+                ],
             }
         Store(self.root).write(identity, record)
         return identity
@@ -166,6 +175,17 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command=f"mtmm-bench run {SCRIPT} `--set` '{IMAGE}'",
         skips=[{"variant": IMAGE, "reason": SCRIPT}],
     )
+    made.dynamics = [
+        {
+            "weights": {"script": weight, SCRIPT: 1.0},
+            "gradients": {
+                "norms": {"script": 1.0, SCRIPT: weight},
+                "cosines": {"script": {SCRIPT: weight - 1}},
+                "conflict_rate": 0.5,
+            },
+        }
+        for weight in (0.5, 1.5)
+    ]
     lr = "train.optimizer.lr"
     made.add("base", [0.50, 0.60, 0.55], step_ms=(10.0, 9.9, 10.1), varied=[lr])
     made.add(

@@ -194,6 +194,107 @@ def test_a_curve_goes_as_far_as_every_seed(timed: Analysis) -> None:
     assert list(curve_of(run.iloc[:-1])["epoch"]) == [1]
 
 
+def with_dynamics(results: Any, weights: list[float], cosines: list[float]) -> None:
+    """Of the train records that are added from here on."""
+    results.dynamics = [
+        {
+            "weights": {"script": weight, "slant": 1.0},
+            "gradients": {
+                "norms": {"script": 1.0, "slant": 1.0},
+                "cosines": {"script": {"slant": cosine}},
+                "conflict_rate": 0.25,
+            },
+        }
+        for weight, cosine in zip(weights, cosines, strict=True)
+    ]
+
+
+@pytest.fixture
+def moving(results: Any) -> Analysis:
+    """Weights that stand still in one of two variants; gradients in both."""
+    with_dynamics(results, [1.0, 1.0], [0.5, 0.7])
+    results.add("still", [0.5, 0.6])
+    with_dynamics(results, [1.0, 2.0, 9.0], [0.5, -0.5, 0.9])
+    results.add("moves", [0.5])
+    with_dynamics(results, [2.0, 4.0], [0.7, -0.7])
+    results.add("other", [0.6])
+    results.variants[1]["train"] += [{**results.variants.pop()["train"][0], "seed": 1}]
+    return analyse(results.write())
+
+
+def test_weights_that_move_are_means_as_far_as_every_seed_went(moving: Analysis) -> None:
+    with style():
+        drawing = FIGURES["weights"](moving)
+    assert isinstance(drawing, Drawing)
+    (ax,) = [ax for ax in drawing.figure.axes if ax.get_visible()]
+    assert ax.get_title(loc="left") == "moves"
+    script, slant = ax.lines
+    assert np.asarray(script.get_xydata()) == pytest.approx(np.array([[1, 1.5], [2, 3]]))
+    assert list(np.asarray(slant.get_ydata())) == [1, 1]
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["script", "slant"]
+
+
+def test_cosines_of_every_pair_with_the_share_in_conflict(moving: Analysis) -> None:
+    still, moves = [ax for ax in drawn(moving, "gradients") if ax.get_visible()]
+    assert still.get_title(loc="left") == "still\n25 % in conflict"
+    pair, zero = moves.lines
+    assert np.asarray(pair.get_ydata()) == pytest.approx([0.6, -0.6])
+    assert list(np.asarray(zero.get_ydata())) == [0, 0]
+    assert still.get_ylim() == moves.get_ylim()
+
+
+def test_of_many_tasks_and_pairs_some_are_drawn_and_told_apart(results: Any) -> None:
+    names = [f"t{i}" for i in range(12)]
+    for_all = {"norms": dict.fromkeys(names, 1.0), "conflict_rate": 0.0}
+    cosines = {"t0": {name: i / 12 for i, name in enumerate(names) if i}}
+    results.dynamics = [
+        {
+            "weights": {name: float(epoch) for name in names},
+            "gradients": {**for_all, "cosines": cosines},
+        }
+        for epoch in (1, 2)
+    ]
+    for i in range(13):
+        results.add(f"v{i}", [0.5 + i / 100])
+    analysis = analyse(results.write())
+    for name, said in [
+        ("weights", "The first 9 of 12 tasks."),
+        ("gradients", "The 9 of 11 pairs with the lowest cosines."),
+    ]:
+        with style():
+            drawing = FIGURES[name](analysis)
+        assert isinstance(drawing, Drawing)
+        assert said in drawing.caption
+        assert "The 12 highest scores of 13 variants." in drawing.caption
+        panels = [ax for ax in drawing.figure.axes if ax.get_visible()]
+        assert [ax.get_title(loc="left").split("\n")[0] for ax in panels] == [
+            f"v{i}" for i in range(1, 13)
+        ]
+        lines = panels[0].lines[:9]
+        assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 9
+        labels = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+        first = 0 if name == "weights" else 1
+        assert [label.split(", ")[-1] for label in labels] == names[first : first + 9]
+
+
+def test_panels_labels_and_legend_cover_nothing(moving: Analysis) -> None:
+    with style():
+        for name in ("weights", "gradients"):
+            drawing = FIGURES[name](moving)
+            assert isinstance(drawing, Drawing)
+            figure = drawing.figure
+            figure.draw_without_rendering()
+            panels = [ax.get_tightbbox() for ax in figure.axes if ax.get_visible()]
+            below = [figure._supxlabel.get_window_extent(), figure.legends[0].get_window_extent()]  # type: ignore[attr-defined]
+            for box in (*panels, *below):
+                assert box is not None
+                assert figure.bbox.y0 <= box.y0
+                assert box.y1 <= figure.bbox.y1
+            for box in below:
+                assert not any(box.overlaps(panel) for panel in panels if panel is not None)
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -202,6 +303,8 @@ def test_a_curve_goes_as_far_as_every_seed(timed: Analysis) -> None:
         ("effects", "no setting varies"),
         ("ablations", "the suite has none"),
         ("curves", "no variant has a score on val for more than one epoch"),
+        ("weights", "no weights change from epoch to epoch"),
+        ("gradients", "no gradients were compared (train.diagnostics)"),
     ],
 )
 def test_a_figure_without_anything_to_show_says_why(results: Any, name: str, reason: str) -> None:
@@ -231,6 +334,8 @@ def test_the_best_rows_keep_their_order_and_the_baseline(timed: Analysis) -> Non
     table = timed.comparison.table
     assert list(best_of(table, 2, ["bad"])["variant"]) == ["good", "bad"]
     assert list(best_of(table, 9, ["bad"])["variant"]) == list(table["variant"])
+    unscored = table.assign(score=[np.nan, np.nan, 0.5, np.nan])
+    assert list(best_of(unscored, 2, [])["variant"]) == [table["variant"].iloc[i] for i in (0, 2)]
 
 
 def test_long_names_lose_their_middle() -> None:

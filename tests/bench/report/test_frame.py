@@ -8,10 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.api import run
 from bench.errors import InputError
 from bench.report.frame import flatten, load_frame, load_manifest, load_results
 from bench.report.write import load_comparison, write_report
 from bench.store import Store
+
+PLAIN = [
+    *("train.seconds", "train.steps", "train.samples"),
+    *("train.epoch.script", "train.epoch.slant"),
+]
 
 
 def test_one_row_per_record_with_units_in_the_names(finished: Path) -> None:
@@ -97,6 +103,66 @@ def test_units_and_curves_go_with_the_frame(results: Any) -> None:
         "epoch": [1, 2],
         "val.score": [0.2, 0.4],
     }
+
+
+def gradients(norms: dict[str, float], cosines: Any, **rate: float) -> dict[str, Any]:
+    return {"gradients": {"norms": norms, "cosines": cosines, **rate}}
+
+
+def test_weights_are_of_the_last_epoch_and_gradients_means_over_all(results: Any) -> None:
+    first = gradients({"a": 4.0, "b": 2.0}, {"a": {"b": -0.5}}, conflict_rate=1.0)
+    third = gradients(
+        {"a": 6.0, "b": 2.0, "c": 1.0},
+        {"a": {"b": 0.25, "c": 0.5}, "b": {"c": 0.0}},
+        conflict_rate=0.2,
+    )
+    alone = gradients({"a": 8.0}, {})  # no second task had a label
+    none = gradients({}, {})
+    results.dynamics = [
+        {"weights": {"a": 1.0, "b": 1.0}, **first},
+        {"weights": {"a": 1.5, "b": 0.5}, **third},
+        {"weights": {"a": 1.25, "b": 0.75}, **alone},
+        {"weights": {"a": 1.25, "b": 0.75}, **none},
+    ]
+    results.add("base", [0.5])
+    (row,) = load_frame(results.write()).to_dict("records")
+    found = {k: v for k, v in row.items() if k.startswith("train.") and k not in PLAIN}
+    assert found == pytest.approx(
+        {
+            "train.weight.a": 1.25,
+            "train.weight.b": 0.75,
+            "train.gradient_norm.a": 6.0,
+            "train.gradient_norm.b": 2.0,
+            "train.gradient_norm.c": 1.0,
+            "train.norm_ratio": (2.0 + 6.0) / 2,
+            "train.conflict_rate": 0.6,
+            "train.gradient_cosine": (-0.5 + 0.25) / 2,
+            "train.gradient_cosine.a.b": -0.125,
+            "train.gradient_cosine.a.c": 0.5,
+            "train.gradient_cosine.b.c": 0.0,
+        }
+    )
+
+
+def test_a_record_without_weights_or_diagnostics_has_no_columns_of_them(results: Any) -> None:
+    results.add("base", [0.5])
+    frame = load_frame(results.write())
+    assert {name for name in frame if name.startswith("train.")} == set(PLAIN)
+
+
+def test_diagnostics_of_a_run_are_in_the_frame(suite: dict[str, Any], tmp_path: Path) -> None:
+    del suite["sweep"]
+    suite |= {"seeds": 1, "weighting": "mgda"}
+    suite["train"] |= {"diagnostics": 3, "epochs": 1}
+    frame = run(suite, results=tmp_path, workers=0)
+    (row,) = frame[frame["variant"] == frame["variant"].iloc[0]].to_dict("records")
+    assert row["train.fallbacks"] == 0
+    assert row["train.weight.script"] + row["train.weight.slant"] == pytest.approx(1)
+    assert -1 <= row["train.gradient_cosine.script.slant"] <= 1
+    assert row["train.gradient_cosine"] == row["train.gradient_cosine.script.slant"]
+    assert row["train.norm_ratio"] >= 1
+    assert 0 <= row["train.conflict_rate"] <= 1
+    assert min(row["train.gradient_norm.script"], row["train.gradient_norm.slant"]) > 0
 
 
 def test_flatten() -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.compare import Comparison
+from bench.contrasts import Best
 from bench.report.pareto import costed, envelope, on_front
 
 NAN = math.nan
@@ -88,8 +89,10 @@ def test_only_what_is_comparable_can_be_on_a_front() -> None:
     comparison = Comparison(
         table=table,
         baseline="base",
+        best=Best(),
         primary={"t": "accuracy", "u": "accuracy"},
         shares=frozenset(),
+        members=frozenset(table["variant"]),
         family=1,
         smallest_detectable=NAN,
         batch_size=64,

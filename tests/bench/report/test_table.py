@@ -100,20 +100,21 @@ def test_accuracy_table(small: Comparison) -> None:
 
 def test_cost_table(small: Comparison) -> None:
     assert cost_table(small) == (
-        "variant  Δm per task      Δm flat  params  FLOPs  forward  backward  step   step  "
-        "step      samples/s  peak\n"
-        "              gain %       drop %                      ms        ms    ms  ratio  "
-        "verdict               MiB\n"
-        "───────  ───────────  ───────────  ──────  ─────  ───────  ────────  ────  ─────  "
-        "────────  ─────────  ────\n"
-        "concat   +20.7 ±13.2  -20.7 ±13.2   1.2 M  3.4 G   0.0123      25.1  40.0   1.00  "
-        "baseline      12300   100\n"
-        "a|b c              –            –   1.2 M  3.4 G   0.0123      25.1  1230  30.85  "
-        "unclear       12300   100\n"
-        "lost               –            –       –      –        –         –     –      –  "
-        "–                 –     –\n"
-        "film               –            –   1.2 M      –        –         –     –      –  "
-        "–                 –     –\n"
+        "variant  Δm per task      Δm flat  params  FLOPs  forward\n"
+        "              gain %       drop %                      ms\n"
+        "───────  ───────────  ───────────  ──────  ─────  ───────\n"
+        "concat   +20.7 ±13.2  -20.7 ±13.2   1.2 M  3.4 G   0.0123\n"
+        "a|b c              –            –   1.2 M  3.4 G   0.0123\n"
+        "lost               –            –       –      –        –\n"
+        "film               –            –   1.2 M      –        –\n"
+        "\n"
+        "variant  backward  step   step  step      samples/s  peak\n"
+        "               ms    ms  ratio  verdict               MiB\n"
+        "───────  ────────  ────  ─────  ────────  ─────────  ────\n"
+        "concat       25.1  40.0   1.00  baseline      12300   100\n"
+        "a|b c        25.1  1230  30.85  unclear       12300   100\n"
+        "lost            –     –      –  –                 –     –\n"
+        "film            –     –      –  –                 –     –\n"
     )
 
 
@@ -197,7 +198,7 @@ def test_ten_pairs_add_sign_flip_and_bootstrap_to_markdown() -> None:
     assert "p sign flip (exact, unadjusted)" in text
 
 
-def test_the_terminal_tables_fit_120_columns() -> None:
+def test_the_terminal_tables_fit_100_columns() -> None:
     tasks = ("script", "category", "family")
     name = "fusion=lowrank,sharing=separate,weighting=uncertainty"
     wide = comparison(
@@ -211,7 +212,7 @@ def test_the_terminal_tables_fit_120_columns() -> None:
         **{name: "concat"},
     )
     for table in (accuracy_table(wide), cost_table(wide)):
-        assert max(map(len, table.splitlines())) <= 120
+        assert max(map(len, table.splitlines())) <= 100
         assert "fusion=lowrank," in table
         for part in table.split("\n\n"):
             first_column = "".join(line.split("  ")[0].strip() for line in part.splitlines()[3:])
@@ -299,4 +300,80 @@ def test_a_table_that_is_too_wide_goes_on_below_with_the_names() -> None:
         ["variant", *(f"c{i}" for i in some)] for some in (range(4), range(4, 8), range(8, 12))
     ]
     assert all(part.splitlines()[2].startswith("a ") for part in parts)
-    assert max(map(len, aligned(columns).splitlines())) <= 120
+    assert max(map(len, aligned(columns).splitlines())) <= 100
+
+
+@pytest.fixture
+def second() -> Comparison:
+    """Two methods, the baseline among them, and two static points that are not tested."""
+    frame = pd.DataFrame(
+        [
+            *({**row, "val.score": 0.1} for row in records("concat", BASE)),
+            *records("film", WORSE),
+            *({**row, "val.score": 0.6} for row in records("static,1", (0.51, 0.62, 0.73))),
+            *({**row, "val.score": 0.5} for row in records("static,2", (0.61, 0.72, 0.83))),
+        ]
+    )
+    return compare(
+        frame,
+        baseline="concat",
+        single_task={},
+        metrics={"accuracy": Metric(True)},
+        family=["concat", "film"],
+        best_of=["static,1", "static,2"],
+    )
+
+
+def test_a_second_comparator_has_a_table_of_its_own_on_the_terminal(second: Comparison) -> None:
+    first, caption, below = accuracy_table(second).split("\n\n")
+    assert first.splitlines()[0].split() == [
+        *("variant", "n", "script", "score", "difference", "p", "verdict")
+    ]
+    assert caption == "Against static,1, the best on val:"
+    assert below == (
+        "variant            difference      p  verdict\n"
+        "                       points   Holm\n"
+        "────────  ───────────────────  ─────  ───────────────────\n"
+        "concat      -2.0 [-4.5, +0.5]  0.074  not distinguishable\n"
+        "film      -12.0 [-14.5, -9.5]  0.007  worse\n"
+        "static,1                    –      –  best on val\n"
+        "static,2            +10.0 [–]      –  –\n"
+    )
+
+
+def test_headings_of_one_table_name_both_comparators(second: Comparison) -> None:
+    heading, _, *rows = to_markdown(second).splitlines()
+    assert heading == (
+        "| variant | n | script accuracy % | score % | difference points against concat | p Holm "
+        "| verdict against concat | difference points against static,1 | p Holm "
+        "| verdict against static,1 |"
+    )
+    assert rows[2].endswith("| – | – | – | – | best on val |")
+
+
+def test_notes_tell_the_family_and_how_the_best_was_chosen(second: Comparison) -> None:
+    text = "\n".join(notes(second))
+    for fact in (
+        "Difference: score minus that of concat or of static,1, paired by seed",
+        "Best on val: static,1, out of static,1 and static,2: the highest mean score on val "
+        "(60.0 %) over the seeds that finished; of equals the first. It is compared on test,",
+        "Holm family: 3 tests (n = 3): 1 against concat, 2 against static,1. The smallest true",
+        "at level 0.05/3)",
+        "Outside of the family, with intervals and no verdict: static,1 and static,2.",
+    ):
+        assert fact in text
+
+
+def test_notes_tell_why_there_is_no_second_comparator(second: Comparison) -> None:
+    itself = replace(second, best=replace(second.best, variant="concat"))
+    assert "It is the baseline: there is no second comparison." in "\n".join(notes(itself))
+    nobody = replace(second, best=replace(second.best, variant=None))
+    text = "\n".join(notes(nobody))
+    assert "out of static,1 and static,2: none of them has a score on val yet." in text
+    assert "Holm family: 3 tests. " in text
+
+
+def test_many_names_are_counted(second: Comparison) -> None:
+    names = tuple(f"v{i}" for i in range(9))
+    many = replace(second, best=replace(second.best, candidates=names))
+    assert "out of v0, v1, v2, v3 and 5 more: " in "\n".join(notes(many))

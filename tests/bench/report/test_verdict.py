@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from bench.compare import Comparison
+from bench.compare import TO_BEST, Comparison
+from bench.contrasts import Best
 from bench.report.verdict import verdict
 
 NAN = math.nan
@@ -25,8 +27,10 @@ def comparison(*rows: dict[str, Any], smallest: float = 0.034) -> Comparison:
     return Comparison(
         table=table,
         baseline="base",
+        best=Best(),
         primary={"t": "accuracy"},
         shares=frozenset({"accuracy"}),
+        members=frozenset(table["variant"]),
         family=len(rows),
         smallest_detectable=smallest,
         batch_size=64,
@@ -135,3 +139,51 @@ def test_without_timing_the_cost_is_not_known() -> None:
     made = comparison(row("a", "better", 0.1))
     made.table["step_ratio"] = NAN
     assert verdict(made)[1].startswith("Nothing was timed")
+
+
+def against_best(made: Comparison, *told: tuple[str, float], **more: Any) -> Comparison:
+    """The comparison with a second comparator, `b`: verdict and difference of each row to it."""
+    verdicts, differences = zip(*told, strict=True)
+    made.table[f"{TO_BEST}verdict"] = verdicts
+    made.table[f"{TO_BEST}difference"] = differences
+    made.table[f"{TO_BEST}p_holm"] = [
+        NAN if word in ("", "best on val") else 0.01 for word, _ in told
+    ]
+    for name, value in (("difference_lo", 0.03), ("difference_hi", 0.04), ("n_pairs", 5)):
+        made.table[f"{TO_BEST}{name}"] = value
+    best = Best(candidates=("b", "c"), variant="b", val_score=0.5)
+    return replace(made, best=best, **more)
+
+
+def test_the_second_comparator_has_a_sentence_of_its_own() -> None:
+    made = comparison(row("a", "better", 0.012), row("b", SAME, 0.01))
+    first, second, third = verdict(
+        against_best(made, ("worse", -0.1), (SAME, 0.002), ("best on val", NAN))
+    )
+    assert first.startswith(
+        "a is better than the baseline base by 1.2 points of score [+1.0, +2.0]"
+    )
+    assert second == (
+        "No variant is better than the best on val; base is worse than the best-on-val b by 10.0 "
+        "points of score [+3.0, +4.0] (Holm-adjusted p = 0.010, n = 5); the other one is not "
+        "distinguishable; the smallest true difference that would have been found with probability "
+        "0.8 is 3.4 points."
+    )
+    assert third.startswith("Its step takes")
+
+
+def test_what_the_family_could_have_found_is_told_once() -> None:
+    made = comparison(row("a", SAME, 0.012), row("b", SAME, 0.01))
+    first, second, _ = verdict(against_best(made, (SAME, 0.0), (SAME, 0.0), ("best on val", NAN)))
+    assert first.endswith("is 3.4 points.")
+    assert second == "No variant is distinguishable from the best-on-val b (2 tests, n = 5)."
+
+
+def test_a_comparator_that_nobody_was_to_be_tested_against_has_no_sentence() -> None:
+    made = comparison(row("b", "", 0.012) | {"p_holm": NAN})
+    made = against_best(made, ("worse", -0.1), ("best on val", NAN), members=frozenset({"base"}))
+    first, _ = verdict(made)
+    assert "base is worse than the best-on-val b" in first
+    # The best may be the baseline itself: one comparator, and what is said of it stays.
+    best = replace(made.best, variant="base")
+    assert verdict(replace(made, best=best))[0].startswith("Nothing is tested against the baseline")

@@ -153,6 +153,34 @@ def test_single_task_twins_are_outside_the_family_and_untimed(
     assert not table["delta_m_per_task"][["equal", "uncertainty"]].isna().any()
 
 
+def test_the_family_of_the_manifest_is_in_every_format(results: Any) -> None:
+    results.add("base", [0.50, 0.60, 0.55])
+    results.add("method", [0.61, 0.70, 0.68])
+    results.add("static_1", [0.49, 0.61, 0.56])
+    results.add("static_2", [0.50, 0.63, 0.56])
+    results.family = {"variants": ["base", "method"], "best_of": ["static_1", "static_2"]}
+    folder = results.write()
+    comparison = load_comparison(folder)
+    assert (comparison.best.variant, comparison.family) == ("static_2", 3)
+    write_report(folder)
+    text = {name: (folder / name).read_text("utf-8") for name in ("report.md", "report.html")}
+    for told in text.values():
+        assert "method is better than the best" in told
+        assert "Holm family: 3 tests" in told
+    assert "| verdict against static\\_2 |" in text["report.md"]
+    assert "Best on val: static_2." in text["report.html"]
+    assert text["report.html"].count("outside of the family, no verdict") == 2
+    latex = (folder / "tables" / "accuracy.tex").read_text("utf-8")
+    assert r"& verdict against static\_2 \\" in latex
+    table = pd.read_csv(folder / "comparison.csv").set_index("variant")
+    assert table["to_best_verdict"].to_dict() | {"static_1": ""} == {
+        "base": "not distinguishable",
+        "method": "better",
+        "static_1": "",
+        "static_2": "best on val",
+    }
+
+
 def test_over_different_tasks_scores_are_compared_on_those_in_common(
     suite: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def common_descent(rows: Tensor) -> bool:
         bounds=[(-1, 1)] * size + [(None, 1)],
     )
     assert answer.success
+    assert answer.x is not None
     return float(answer.x[-1]) > 1e-7
 
 

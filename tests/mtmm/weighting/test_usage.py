@@ -18,7 +18,7 @@ def test_what_is_left_open_is_the_methods_own_choice() -> None:
     assert Usage.of(GramianWeighting, {"space": None}) == Usage(
         space="theta", heads="unit", sum_to="none", every=1, gradients="stored"
     )
-    assert Usage.of(GramianWeighting, {"space": "z"}).gradients is None
+    assert Usage.of(GramianWeighting, {"space": "z"}).gradients == "stored"
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,12 @@ def test_what_is_left_open_is_the_methods_own_choice() -> None:
         (Equal, {"space": "theta"}, r"`space` .* must be null; found 'theta'"),
         (Equal, {"heads": "unit"}, "`heads` .* must be 'weighted'; found 'unit'"),
         (Equal, {"every": 2}, "`every` .* must be 1: .*; found 2"),
-        (Equal, {"gradients": "lean"}, "`gradients` is for the space theta; found 'lean'"),
-        (GramianWeighting, {"space": "z", "gradients": "lean"}, "is for the space theta"),
+        (Equal, {"gradients": "lean"}, "can be 'lean' in the space theta; found 'None'"),
+        (
+            GramianWeighting,
+            {"space": "z", "gradients": "lean"},
+            "can be 'lean' in the space theta; found 'z'",
+        ),
         (JacobianWeighting, {"space": "z"}, "must be one of: theta; found 'z'"),
         (JacobianWeighting, {"heads": "weighted"}, "gives no weights"),
         (JacobianWeighting, {"sum_to": 1}, "gives no weights"),
