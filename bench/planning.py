@@ -226,7 +226,9 @@ def _alone(config: Config, expansion: Expansion) -> Config | None:
     if "sharing" not in config["model"] or len(config["tasks"]) < 2:
         return None
     model = {**config["model"], "sharing": ALONE["sharing"]}
-    return expansion.resolved({**config, "model": model, "weighting": ALONE["weighting"]})
+    train = {**config["train"], "diagnostics": None}  # alone there is nothing to compare
+    alone = {**config, "model": model, "weighting": ALONE["weighting"], "train": train}
+    return expansion.resolved(alone)
 
 
 def _twin_names(

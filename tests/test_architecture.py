@@ -34,6 +34,7 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
 }
 HELPERS = {
     "data": {"cache", "glyph_faces"},
+    "fusion": {"pair", "projected"},
     "heads": {"judging"},
     "weighting": {"gramian", "jacobian", "making", "stateful", "usage"},
 }

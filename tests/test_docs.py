@@ -128,7 +128,7 @@ def test_every_column_of_a_frame_is_explained(finished: Path) -> None:
     short = (
         (r"^config\..*", "config.<path>"),
         (r"^train\.(epoch|weight|gradient_norm)\..*", r"train.\1.<task>"),
-        (r"^train\.gradient_cosine\..*", "train.gradient_cosine.<a>·<b>"),
+        (r"^train\.gradient_cosine\..*", "train.gradient_cosine.<a>.<b>"),
         (r"^(val|test)\.\w+\.(\w+)$", r"….\2"),
         (r"^time\.[a-z_]+?_(lo_ms|hi_ms|min_ms|iqr_share)$", r"_\1"),
         (r"^time\.[a-z_]+?_outliers_(mild|severe)$", "_outliers_*"),

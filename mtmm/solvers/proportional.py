@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_ITERATIONS = 25
+_ITERATIONS = 20
 _TOLERANCE = 1e-6
-_SHARES = tuple(0.5**k for k in range(8))
+_TRIED = 8  # step lengths: the longest, half of it, a quarter, ...
 
 
 def proportional(gramian: Tensor, power: float, active: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,8 +26,9 @@ def proportional(gramian: Tensor, power: float, active: Tensor) -> tuple[Tensor,
     size = factors.log().mean().exp()
     factors = factors / size
     v = _first(matrix, factors, power)
+    shares = 0.5 ** torch.arange(_TRIED, device=v.device, dtype=v.dtype)[:, None]
     for _ in range(_ITERATIONS):
-        v = _newton(matrix, factors, power, v)
+        v = _newton(matrix, factors, power, v, shares)
     wrong = (matrix @ v * v**power / factors - 1).abs().amax()
     weights = v * size ** (1 / (1 + power)) * scale
     return weights, wrong < _TOLERANCE
@@ -40,15 +41,14 @@ def _first(matrix: Tensor, factors: Tensor, power: float) -> Tensor:
     return v * ((factors * v ** (1 - power)).sum() / squared) ** (1 / (1 + power))
 
 
-def _newton(matrix: Tensor, factors: Tensor, power: float, v: Tensor) -> Tensor:
+def _newton(matrix: Tensor, factors: Tensor, power: float, v: Tensor, shares: Tensor) -> Tensor:
     falls = factors * v**-power
     slope = matrix @ v - falls
     curvature = matrix + torch.diag(power * falls / v)
     step = torch.linalg.solve_ex(curvature, -slope).result
     # At most nine tenths of the way to where a weight would be 0.
     longest = (0.9 / (-step / v).amax().clamp(min=0.9)).clamp(max=1.0)
-    shares = torch.stack([longest * share for share in _SHARES])
-    tried = v + shares[:, None] * step
+    tried = v + shares * (longest * step)
     values = 0.5 * ((tried @ matrix) * tried).sum(1) - _gain(tried, factors, power)
     values = torch.where(values.isfinite(), values, torch.inf)
     best = tried.gather(0, values.argmin()[None, None].expand(1, len(v))).squeeze(0)

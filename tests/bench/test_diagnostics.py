@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout as dropped
 
-from bench import training
 from bench.cell import TrainCell, timed_part
 from bench.checkpoint import Checkpoint
 from bench.diagnostics import Diary
 from bench.step import task_losses
 from bench.training import build_step, train
+from mtmm.model import build_model
 from mtmm.spec import DataBundle, SharedSpace
 
 CPU = torch.device("cpu")
@@ -27,17 +27,17 @@ def with_training(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def dropout(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
     """Half of every embedding is dropped in training; the layers where that is so."""
-    real, layers = training.build_model, []
+    layers: list[nn.Module] = []
 
     def build(*given: Any, **more: Any) -> nn.Module:
-        model = real(*given, **more)
+        model = build_model(*given, **more)
         for layer in model.modules():
             if isinstance(layer, nn.Embedding):
                 layer.register_forward_hook(lambda m, _, out: dropped(out, 0.5, m.training))
                 layers.append(layer)
         return model
 
-    monkeypatch.setattr(training, "build_model", build)
+    monkeypatch.setattr("bench.training.build_model", build)
     return layers
 
 

@@ -72,6 +72,9 @@ def test_single_task_twins_are_planned_where_sharing_or_weighting_is_varied(
     assert twin.config["model"]["sharing"]["name"] == "separate"
     assert ("single-task-sum", 0) in planned.cells("cpu")
     assert "single-task-sum" not in planned.arms
+    # Twins share nothing whose gradients could be compared, and are planned without that.
+    compared = {**suite, "train": {**suite.get("train", {}), "diagnostics": 5}}
+    assert {t.name for t in plan(compared).twins} == {"single-task-sum", "single-task-concat"}
     suite["single_task"] = "off"
     planned = plan(suite)
     assert planned.twins == ()

@@ -22,14 +22,23 @@ from mtmm.data import DATASETS
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.sum import Sum
 from mtmm.settings import Component
-from mtmm.source import combine
+from mtmm.source import combine, local_files, own_files
+from mtmm.weighting import mgda
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # Imported by the core, but unable to change a number: names and checks of settings, errors,
 # hashes, intervals of summaries that are made again from the samples.
 HARMLESS = {"mtmm.blame", "mtmm.settings", "mtmm.registry", "mtmm.source"}
-COMPONENTS = ("mtmm.data.", "mtmm.encoders.", "mtmm.fusion.", "mtmm.sharing.", "mtmm.weighting.")
+# Those, and what they are built on, count where they are used.
+COMPONENTS = (
+    "mtmm.data.",
+    "mtmm.encoders.",
+    "mtmm.fusion.",
+    "mtmm.sharing.",
+    "mtmm.solvers.",
+    "mtmm.weighting.",
+)
 
 
 def path_of(module: str) -> Path | None:
@@ -151,3 +160,8 @@ def test_a_component_changes_with_those_that_it_builds_on(
         file.write("more = 1\n")
     after = hashes(tmp_path, plugin)
     assert [a == b for a, b in zip(after, before, strict=True)] == [False, False, True]
+
+
+def test_a_component_depends_on_what_it_is_built_on() -> None:
+    built_on = {path.stem for path in own_files(local_files(Path(mgda.__file__)))}
+    assert {"simplex", "nonnegative", "supports", "gramian"} <= built_on

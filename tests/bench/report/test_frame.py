@@ -126,7 +126,7 @@ def test_weights_are_of_the_last_epoch_and_gradients_means_over_all(results: Any
     ]
     results.add("base", [0.5])
     (row,) = load_frame(results.write()).to_dict("records")
-    found = {k: v for k, v in row.items() if k.startswith("train.") and k not in PLAIN}
+    found = {str(k): x for k, x in row.items() if str(k).startswith("train.") and k not in PLAIN}
     assert found == pytest.approx(
         {
             "train.weight.a": 1.25,
@@ -147,7 +147,7 @@ def test_weights_are_of_the_last_epoch_and_gradients_means_over_all(results: Any
 def test_a_record_without_weights_or_diagnostics_has_no_columns_of_them(results: Any) -> None:
     results.add("base", [0.5])
     frame = load_frame(results.write())
-    assert {name for name in frame if name.startswith("train.")} == set(PLAIN)
+    assert {name for name in map(str, frame) if name.startswith("train.")} == set(PLAIN)
 
 
 def test_diagnostics_of_a_run_are_in_the_frame(suite: dict[str, Any], tmp_path: Path) -> None:

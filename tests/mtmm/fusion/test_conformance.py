@@ -35,14 +35,37 @@ class Case(NamedTuple):
 
 
 CASES = [
+    Case("bilinear", {"b": 4, "a": 3}, {}),
     Case("concat", {"b": 4, "a": 3}, {}),
     Case("concat", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("film", {"b": 4, "a": 3}, {}),
+    Case("film", {"b": OUT_DIM, "a": 3}, {}),
+    Case("film", {"b": 4, "a": 3}, {"condition": "b"}),
     Case("gated", {"b": 4, "a": 3}, {}),
     Case("gated", {"b": 4, "a": 3}, {"gate": "b"}),
+    Case("gmu", {"b": 4, "a": 3}, {}),
+    Case("gmu", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("lowrank", {"b": 4, "a": 3}, {"rank": 3}),
+    Case("lowrank", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("max", {"b": 4, "a": 3}, {}),
+    Case("max", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("mean", {"b": 4, "a": 3}, {}),
+    Case("mean", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("mi", {"b": 4, "a": 3}, {}),
+    Case("mi_diag", {"b": 4, "a": 3}, {}),
+    Case("mi_diag", {"b": OUT_DIM, "a": OUT_DIM}, {"condition": "b"}),
+    Case("mlb", {"b": 4, "a": 3}, {}),
+    Case("mlb", {"c": 2, "b": 4, "a": 3}, {"rank": 9}),
     Case("none", {"a": 4}, {}),
     Case("none", {"a": OUT_DIM}, {}),
+    Case("product", {"b": 4, "a": 3}, {}),
+    Case("product", {"c": 2, "b": 4, "a": 3}, {}),
     Case("sum", {"b": 4, "a": 3}, {}),
     Case("sum", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("tensor", {"b": 4, "a": 3}, {}),
+    Case("tensor", {"c": 2, "b": 4, "a": 3}, {}),
+    Case("weighted", {"b": 4, "a": 3}, {}),
+    Case("weighted", {"c": 2, "b": 4, "a": 3}, {}),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.fusion}-{len(c.dims)}")
 
@@ -95,7 +118,7 @@ def test_a_sample_does_not_depend_on_its_batch(case: Case) -> None:
 
 @every_case
 def test_every_modality_matters(case: Case) -> None:
-    fusion = case.build()
+    fusion = case.build(out_dim=64)  # of a maximum each has some part
     features = case.features()
     for name in case.dims:
         other = fusion({**features, name: features[name] + 1})
@@ -154,7 +177,7 @@ def _run(
 
 @every_case
 def test_absence_matters(case: Case) -> None:
-    fusion = case.build()
+    fusion = case.build(out_dim=64)
     for name in case.dims:
         present = {other: torch.full((B,), other != name) for other in case.dims}
         difference = fusion(case.features(), present) - fusion(case.features())
@@ -185,3 +208,26 @@ def test_more_modalities_than_the_definition_allows_are_refused(case: Case) -> N
     dims = {str(i): 2 for i in range(limit + 1)}
     with pytest.raises(ValueError, match=rf"at most {limit} modalities; found {limit + 1}: 0, 1"):
         Case(case.fusion, dims, {}).build()
+
+
+@every_case
+def test_a_sample_without_any_modality_is_finite_and_has_finite_gradients(case: Case) -> None:
+    fusion = case.build()
+    absent = {name: torch.zeros(B, dtype=torch.bool) for name in case.dims}
+    features = {name: torch.full((B, dim), math.nan) for name, dim in case.dims.items()}
+    out = fusion(features, absent)
+    assert out.isfinite().all()
+    torch.testing.assert_close(out, out[:1].expand_as(out))
+    if out.requires_grad:
+        moved = [parameter for parameter in fusion.parameters()]
+        gradients = torch.autograd.grad(out.square().sum(), moved, allow_unused=True)
+        assert all(gradient is None or gradient.isfinite().all() for gradient in gradients)
+
+
+@every_case
+def test_autocast_changes_little(case: Case) -> None:
+    fusion = case.build()
+    exact = fusion(case.features())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = fusion(case.features())
+    torch.testing.assert_close(rough.float(), exact, rtol=0.05, atol=0.1)
