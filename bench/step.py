@@ -13,7 +13,6 @@ from bench.numerics import Around, full
 from mtmm.descent import Descent
 from mtmm.heads.base import Objective
 from mtmm.spec import Batch, SharedSpace
-from mtmm.weighting.base import Weighting
 
 
 def unmarked() -> None:
@@ -59,14 +58,13 @@ class TrainStep:
         self.scaler = torch.amp.GradScaler("cpu", enabled=False) if scaler is None else scaler
         self.diary = diary
         self.phases = ("zero_grad", "forward", *descent.phases, "optimizer")
-        self._looks_back = type(self.weighting).after_step is not Weighting.after_step
 
     def __call__(self, batch: Batch, mark: Callable[[], None] = unmarked) -> Tensor:
         """Step on `batch`; the losses `[T]` before the step, detached."""
         mark()
         self.optimizer.zero_grad(set_to_none=True)
         mark()
-        random = torch.get_rng_state() if self._looks_back else None
+        random = torch.get_rng_state() if self.weighting.looks_back else None
         losses, shared = task_losses(self.model, self.objectives, batch, self.around)
         detached = torch.stack([loss.detach() for loss in losses])
         mark()

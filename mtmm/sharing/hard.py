@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from mtmm.encoders.base import Encoder
+from mtmm.paths import Path
 from mtmm.sharing.base import MakePath, Sharing
 from mtmm.spec import Features, SharedSpace
 
@@ -20,6 +22,8 @@ class Hard(Sharing):
         self.path = make_path(self.tasks)
         # Once: a walk over the modules costs as much as a small layer.
         self._theta = {"path": tuple(self.path.parameters())}
+        # In a tuple: as an attribute it would be registered a second time.
+        self._last = (_last_with_parameters(self.path),)
 
     @classmethod
     def path_count(cls, num_tasks: int, **settings: object) -> int:
@@ -34,6 +38,16 @@ class Hard(Sharing):
         shared = SharedSpace(
             theta=self._theta,
             z=(features.vector,),
-            last=self.path.fusion,
+            last=self._last[0],
         )
         return dict.fromkeys(self.tasks, features), shared
+
+
+def _last_with_parameters(path: Path) -> nn.Module:
+    """The fusion, or where that has none, with one modality, the last stage of the encoder."""
+    *_, encoder = path.encoders
+    assert isinstance(encoder, Encoder)
+    for module in (path.fusion, *reversed(list(encoder.stages.values()))):
+        if next(module.parameters(), None) is not None:
+            return module
+    return path.fusion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_ITERATIONS = 20
+_ITERATIONS, _MANY_ITERATIONS = 20, 60
 _TOLERANCE = 1e-6
 _TRIED = 8  # step lengths: the longest, half of it, a quarter, ...
 
@@ -27,7 +27,8 @@ def proportional(gramian: Tensor, power: float, active: Tensor) -> tuple[Tensor,
     factors = factors / size
     v = _first(matrix, factors, power)
     shares = 0.5 ** torch.arange(_TRIED, device=v.device, dtype=v.dtype)[:, None]
-    for _ in range(_ITERATIONS):
+    moderate = 0.4 <= power <= 2.5
+    for _ in range(_ITERATIONS if moderate else _MANY_ITERATIONS):
         v = _newton(matrix, factors, power, v, shares)
     wrong = (matrix @ v * v**power / factors - 1).abs().amax()
     weights = v * size ** (1 / (1 + power)) * scale

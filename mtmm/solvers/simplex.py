@@ -14,10 +14,10 @@ def shortest(gramian: Tensor, allowed: Tensor) -> Tensor:
     With s > 0, min ½ xᵀ(G + s 11ᵀ)x − s 1ᵀx over x ≥ 0 has the optimality conditions of this
     problem for α = x / Σx, also where 0 is among the combinations.
     """
-    count = allowed.sum().clamp(min=1)
-    scale = gramian.diagonal().sum() / count
-    scale = torch.where(scale > 0, scale, 1.0)
-    # Relative to s, so that s 11ᵀ and G weigh alike whatever the scale.
+    squares = gramian.diagonal()
+    scale = torch.where(allowed & (squares > 0), squares, torch.inf).amin()
+    scale = torch.where(scale.isfinite(), scale, 1.0)
+    # s is the smallest square: a larger one would drown rows as short as that.
     matrix = gramian / scale + 1.0
     ones = torch.ones_like(gramian[:, :1])
     x = nonnegative_minimum(matrix, -ones, allowed).squeeze(1)

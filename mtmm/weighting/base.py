@@ -40,6 +40,11 @@ class Weighting:
     learned: ClassVar[tuple[str, ...]] = ()
     learning_rate: float = 0.0
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether it wants the losses after a step, which takes a second forward pass."""
+        return type(self).after_step is not Weighting.after_step
+
     def check(self, num_tasks: int) -> None:
         """Raise ValueError where the settings do not fit that many tasks."""
 
@@ -78,10 +83,7 @@ class Weighting:
         return {}
 
     def after_step(self, state: State, losses: Tensor) -> State:
-        """The state once the optimizer has stepped; `losses` are those of the same batch then.
-
-        A method that overrides this costs a second forward pass a step.
-        """
+        """The state once the optimizer has stepped; `losses` `[T]` are those of the batch then."""
         return state
 
     def epoch_end(self, state: State, losses: Tensor) -> State:

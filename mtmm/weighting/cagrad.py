@@ -20,7 +20,8 @@ class CAGrad(GramianWeighting):
     d = g_0 + c‖g_0‖ g_w / ‖g_w‖ for the w of the simplex that minimises g_w · g_0 + c‖g_0‖ ‖g_w‖.
     `rescale` divides it by 1 + c² or 1 + c, as two published programs do; the paper does not. Exact
     at every scale of the gradients. Where the minimum has g_w = 0, as it can when some combination
-    of the gradients is 0, the direction is not defined: that falls back to d = g_0.
+    of the gradients is 0, the direction is not defined: that falls back to d = g_0. So may nearly
+    singular Gramians of more than ten tasks.
     """
 
     def __init__(

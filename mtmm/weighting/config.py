@@ -9,6 +9,8 @@ from mtmm.solvers.symmetric import pseudo_solve
 from mtmm.weighting.base import State
 from mtmm.weighting.gramian import GramianWeighting
 
+_TOLERANCE = 1e-6  # that of gradients in 32 bits
+
 
 class ConFIG(GramianWeighting):
     """The direction with the same cosine to every gradient, as long as their projections onto it
@@ -27,7 +29,7 @@ class ConFIG(GramianWeighting):
         norms = torch.where(active, gramian.diagonal(), 1.0).sqrt()
         scale = active / norms
         cosines = gramian * scale[:, None] * scale
-        beta = pseudo_solve(cosines, active.double(), 1e-10)
+        beta = pseudo_solve(cosines, active.double(), _TOLERANCE)
         squared = beta @ cosines @ beta
         solved = squared > 1e-12
         direction = beta / torch.where(solved, squared, 1.0).sqrt()

@@ -18,13 +18,14 @@ class GradNorm(GramianWeighting):
 
     They minimise Σ |w_i ‖g_i‖ − Ḡ r_i^alpha|, with Ḡ the mean of w_i ‖g_i‖, held constant as the
     paper has it, and r_i the task's L_i / L_i(0) over their mean; L_i(0) is the loss of the first
-    step. Weights sum to the number of tasks. In the last shared module by default, and heads are
-    weighted, both as in the paper. `learning_rate` is that of the weights.
+    step. Learned are logits: w = T softmax(logits) sums to the number of tasks and stays above 0 in
+    every step, which the paper restores after each. In the last shared module by default, and heads
+    are weighted, both as in the paper. `learning_rate` is that of the logits, which start at 0.
     """
 
     space = "last"
     heads = "weighted"
-    learned = ("raw_weights",)
+    learned = ("logits",)
     mean = False
 
     def __init__(self, *, alpha: NotNegative = 1.5, learning_rate: Rate = 0.025) -> None:
@@ -32,10 +33,10 @@ class GradNorm(GramianWeighting):
         self.learning_rate = learning_rate
 
     def init(self, num_tasks: int, **where: Any) -> dict[str, Tensor]:
-        """`raw_weights` `[T]`, and `initial` `[T]`: the first losses, NaN before them."""
+        """`logits` `[T]`, and `initial` `[T]`: the first losses, NaN before them."""
         state = super().init(num_tasks, **where)
-        ones = torch.ones(num_tasks, device=where["device"], dtype=where["dtype"])
-        return {**state, "raw_weights": ones, "initial": torch.full_like(ones, torch.nan)}
+        zeros = torch.zeros(num_tasks, device=where["device"], dtype=where["dtype"])
+        return {**state, "logits": zeros, "initial": torch.full_like(zeros, torch.nan)}
 
     def solve(
         self, state: State, losses: Tensor, gramian: Tensor, active: Tensor
@@ -44,25 +45,29 @@ class GradNorm(GramianWeighting):
         initial = state["initial"]
         new = initial.isnan() & active  # a task's first batch may be without labels of it
         initial = torch.where(new, losses.to(initial.dtype), initial)
-        weights = _normalised(state["raw_weights"].detach().double(), active)
+        weights = _weights(state["logits"].detach().double(), active)
         return weights, torch.ones_like(active[0]), {**state, "initial": initial}
 
     def parameter_gradients(  # type: ignore[override]
         self, state: State, losses: Tensor, gramian: Tensor
     ) -> dict[str, Tensor]:
-        """∂/∂w_i = sign(w_i ‖g_i‖ − Ḡ r_i^alpha) ‖g_i‖; 0 for a task that is left out."""
+        """∂/∂w_i = sign(w_i ‖g_i‖ − Ḡ r_i^alpha) ‖g_i‖, taken through the softmax."""
         norms = gramian.diagonal().clamp(min=0).sqrt()
         active = (norms > 0) & (state["initial"] > 0) & (losses > 0)
         count = active.sum().clamp(min=1)
-        lengths = _normalised(state["raw_weights"].detach(), active) * norms
+        weights = _weights(state["logits"].detach(), active)
+        lengths = weights * norms
         rates = torch.where(active, losses / torch.where(active, state["initial"], 1.0), 0.0)
-        rates = rates / (rates.sum() / count)
+        total = rates.sum()
+        rates = rates * count / torch.where(total > 0, total, 1.0)
         goal = lengths.sum() / count * rates**self.alpha
-        gradient = torch.where(active, torch.sign(lengths - goal) * norms, 0.0)
-        return {"raw_weights": gradient.to(state["raw_weights"].dtype)}
+        slope = torch.where(active, torch.sign(lengths - goal) * norms, 0.0)
+        gradient = weights * (slope - (weights * slope).sum() / count)
+        return {"logits": gradient.to(state["logits"].dtype)}
 
 
-def _normalised(raw: Tensor, active: Tensor) -> Tensor:
-    """Weights `[T]` of at least 0 that sum to the number of active tasks."""
-    weights = torch.where(active, raw.clamp(min=1e-6), 0.0)
-    return weights * active.sum() / torch.where(active.any(), weights.sum(), 1.0)
+def _weights(logits: Tensor, active: Tensor) -> Tensor:
+    """The weights `[T]`: those of active tasks sum to their number."""
+    some = active.any()
+    shares = torch.softmax(torch.where(active | ~some, logits, -torch.inf), 0)
+    return torch.where(active, shares * active.sum(), 0.0)

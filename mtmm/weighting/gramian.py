@@ -16,10 +16,10 @@ class GramianWeighting(Weighting):
     """Weights `[T]` from the Gramian `[T, T]` of the task gradients, G_ij = g_i · g_j.
 
     A subclass defines `solve`. Where that has no answer, and for a Gramian that is zero or not
-    finite, every task gets the weight `neutral` (1, or `mean` 1/T), the state stays as it was, and
-    the tensor `fallbacks` of the state counts one more. A task whose gradient is 0, as in a batch
-    without a label of it, is left out: it is not `active`, its weight is 0, and the others get what
-    they would get without it.
+    finite, every task gets the weight 1 (with `mean` 1 / n for n active tasks), the state stays as
+    it was, and the tensor `fallbacks` of the state counts one more. A task whose gradient is 0, as
+    in a batch without a label of it, is left out: it is not `active`, its weight is 0, and the
+    others get what they would get without it.
     """
 
     needs = "gramian"
@@ -47,7 +47,7 @@ class GramianWeighting(Weighting):
         active = exact.diagonal() > 0
         weights, solved, after = self.solve(state, losses.double(), exact, active)
         sound = finite & active.any() & solved & weights.isfinite().all()
-        count = active.sum().clamp(min=1) if self.mean else 1
+        count = torch.where(active.any(), active.sum(), len(active)) if self.mean else 1
         weights = torch.where(sound, weights, torch.ones_like(weights) / count)
         weights = torch.where(active | ~sound, weights, 0.0).to(losses.dtype)
         return weights, settled(state, after, sound)

@@ -9,7 +9,7 @@ from mtmm.solvers.symmetric import pseudo_solve
 from mtmm.weighting.base import State
 from mtmm.weighting.gramian import GramianWeighting
 
-_TOLERANCE = 1e-6
+_TOLERANCE = 1e-6  # that of gradients in 32 bits
 
 
 class IMTLG(GramianWeighting):
@@ -18,8 +18,8 @@ class IMTLG(GramianWeighting):
 
     α ∝ β_i / ‖g_i‖ with Cβ = 1 for the matrix C of cosines: of unit gradients, so that scales of
     tasks do not matter where C is singular. Weights may be negative and, near Σ β_i / ‖g_i‖ = 0,
-    large. It falls back where no combination has equal projections, or only one whose weights sum
-    to 0.
+    large; where Σ β_i is negative every loss grows. It falls back where no combination has equal
+    projections, or only one whose weights sum to 0.
     """
 
     def solve(
@@ -34,7 +34,7 @@ def impartial(gramian: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
     """The weights `[T]`, and whether there are any (boolean scalar)."""
     scale = torch.where(active, gramian.diagonal(), 1.0).rsqrt() * active
     cosines, ones = gramian * scale[:, None] * scale, active.double()
-    beta = pseudo_solve(cosines, ones, 1e-10)
+    beta = pseudo_solve(cosines, ones, _TOLERANCE)
     solved = (cosines @ beta - ones).abs().amax() < _TOLERANCE
     weights = beta * scale
     total = weights.sum()

@@ -52,7 +52,7 @@ class JacobianWeighting(Weighting):
         active = norms > 0
         gradient, solved, after = self.combine(state, losses, jacobian, features, active)
         sound = finite & active.any() & solved & torch.linalg.vector_norm(gradient).isfinite()
-        count = active.sum().clamp(min=1) if self.mean else 1
+        count = torch.where(active.any(), active.sum(), len(active)) if self.mean else 1
         gradient = torch.where(sound, gradient, jacobian.sum(0) / count)
         return gradient, settled(state, after, sound)
 

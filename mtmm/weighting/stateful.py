@@ -20,8 +20,8 @@ class StatefulWeighting:
 
     `parameters()` are its learned tensors: they belong into the optimizer, in a group of their own
     with the rate `learning_rate` and no weight decay. Most methods have none. Call `epoch_end` with
-    the mean losses of every epoch, and `after_step` with the losses of the same batch after every
-    step; most methods ignore them.
+    the mean losses of every epoch, and where `method.looks_back`, `after_step` with the losses of
+    the same batch after every step.
     """
 
     def __init__(

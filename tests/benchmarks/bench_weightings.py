@@ -89,6 +89,10 @@ class Problem:
     def forward(self) -> tuple[Tensor, list[Tensor]]:
         """The representation and the losses."""
         self.optimizer.zero_grad(set_to_none=True)
+        return self.losses()
+
+    def losses(self) -> tuple[Tensor, list[Tensor]]:
+        """The same without a new step."""
         z, outputs = self.model(self.x)
         pairs = zip(outputs, self.targets, strict=True)
         return z, [F.cross_entropy(output, target) for output, target in pairs]
@@ -108,6 +112,9 @@ def ours(name: str, tasks: int, **settings: Any) -> Step:
         last = problem.model.trunk[7]
         mtmm.backward(losses, weighting, SharedSpace(theta={"trunk": theta}, z=(z,), last=last))
         problem.optimizer.step()
+        if weighting.method.looks_back:
+            with torch.no_grad():
+                weighting.after_step(torch.stack(problem.losses()[1]))
 
     return step
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtmm.encoders.base import Encoder
 from mtmm.model import PathModel, build_model
 from mtmm.sharing.hard import Hard
 from mtmm.spec import Batch, Description
@@ -25,6 +26,21 @@ def test_tasks_share_one_path(description: Description, batch: Batch) -> None:
     (group,) = output.shared.theta.values()
     assert [id(p) for p in group] == [id(p) for p in path.parameters()]
     assert output.shared.last is path.fusion
+
+
+def test_with_one_modality_the_last_shared_module_is_the_encoders_last_stage(
+    description: Description, batch: Batch
+) -> None:
+    model = build_model(CONFIG, description.select(["image"], ["left", "right"]))
+    assert isinstance(model, PathModel)
+    assert isinstance(model.sharing, Hard)
+    (encoder,) = model.sharing.path.encoders
+    assert isinstance(encoder, Encoder)
+    last = model(batch.inputs, batch.present).shared.last
+    assert last is not None
+    assert last is list(encoder.stages.values())[-1]
+    assert list(last.parameters())
+    assert not any("_last" in name for name in model.state_dict())
 
 
 def test_every_task_more_costs_a_head_only(description: Description) -> None:

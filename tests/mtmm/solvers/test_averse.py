@@ -41,6 +41,15 @@ def test_no_other_point_of_the_simplex_is_better(size: int, c: float) -> None:
         torch.testing.assert_close(torch.linalg.vector_norm(found @ rows), radius)
 
 
+@sizes
+def test_orthogonal_tasks_of_one_length_in_closed_form(size: int) -> None:
+    """All of them count, and the mean is what it is moved along."""
+    gramian = 4.0 * torch.eye(size, dtype=torch.float64)
+    found, solved = averse(gramian, equal(size), 0.5, everything(size))
+    assert solved
+    torch.testing.assert_close(found, 0.5 * equal(size))
+
+
 def test_what_is_not_active_has_no_weight() -> None:
     for size in (6, 13):
         rows = jacobian(size, 1)
@@ -63,6 +72,16 @@ def test_it_says_where_there_is_no_direction(rows: list[list[float]]) -> None:
     matrix = torch.tensor(rows, dtype=torch.float64)
     _, solved = averse(matrix @ matrix.mT, equal(len(rows)), 0.9, everything(len(rows)))
     assert not solved
+
+
+def test_a_combination_that_is_0_but_for_rounding_is_no_direction() -> None:
+    rows = torch.tensor([[1.0, 2, 0], [-1, -2, 0], [2, -1, 1]], dtype=torch.float64)
+    for seed in range(50):
+        generator = torch.Generator().manual_seed(seed)
+        turn = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64)).Q
+        turned = rows @ turn
+        _, solved = averse(turned @ turned.mT, equal(3), 0.5, everything(3))
+        assert not solved
 
 
 @pytest.mark.parametrize("size", [4, 12])

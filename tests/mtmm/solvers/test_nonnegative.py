@@ -67,9 +67,10 @@ def test_each_column_of_q_has_a_scale_of_its_own(size: int, factor: float) -> No
 
 @pytest.mark.parametrize("size", [5, 10, 11, 16])
 def test_what_is_not_allowed_is_0_and_leaves_the_rest_as_without_it(size: int) -> None:
-    rows, _, q = problem(size, size + 2, 2, seed=5)
+    rows, targets, _ = problem(size, size + 2, 2, seed=5)
     allowed = torch.arange(size) % 3 != 1
-    matrix = rows @ rows.mT
+    rows[~allowed] -= 3 * rows[allowed].sum(0)  # what is allowed pulls the others up
+    matrix, q = rows @ rows.mT, -rows @ targets
     x = nonnegative_minimum(matrix, q, allowed)
     assert not x[~allowed].any()
     smaller = everything(int(allowed.sum()))

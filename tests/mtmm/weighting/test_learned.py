@@ -25,21 +25,22 @@ def test_gradnorm_gradients_are_those_of_its_objective_with_the_goal_held_consta
     now = torch.tensor([0.5, 3.0, 0.2], dtype=torch.float64)
     _, after = method.step(state, first, gramian())
     assert torch.equal(after["initial"], first)
-    raw = torch.tensor([0.5, 1.5, 1.0], dtype=torch.float64, requires_grad=True)
+    logits = torch.tensor([0.5, -1.5, 1.0], dtype=torch.float64, requires_grad=True)
+    weights = 3 * torch.softmax(logits, 0)
     norms = gramian(1).diagonal().sqrt()
     rates = now / first / (now / first).mean()
-    goal = (raw.detach() * norms).mean() * rates**0.7
-    (expected,) = torch.autograd.grad((raw * norms - goal).abs().sum(), raw)
-    moved = {**after, "raw_weights": raw.detach()}
+    goal = (weights.detach() * norms).mean() * rates**0.7
+    (expected,) = torch.autograd.grad((weights * norms - goal).abs().sum(), logits)
+    moved = {**after, "logits": logits.detach()}
     found = method.parameter_gradients(moved, now, gramian(1))
-    torch.testing.assert_close(found["raw_weights"], expected)
+    torch.testing.assert_close(found["logits"], expected)
 
 
 def test_gradnorm_weights_sum_to_the_number_of_tasks() -> None:
     method = GradNorm()
     state = {
         **method.init(3, device=CPU, dtype=torch.float64),
-        "raw_weights": torch.tensor([2.0, 4.0, 6.0], dtype=torch.float64),
+        "logits": torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64).log(),
     }
     weights, _ = method.step(state, torch.ones(3, dtype=torch.float64), gramian())
     torch.testing.assert_close(weights, torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64))
@@ -49,18 +50,23 @@ def test_gradnorm_brings_norms_together_and_a_slow_task_up() -> None:
     """Two tasks at equal rates end at equal weighted norms; a slower one gets more."""
     norms = torch.tensor([1.0, 10.0], dtype=torch.float64)
     for now, ratio in (([1.0, 1.0], 1.0), ([0.2, 1.0], 5.0)):
-        method = GradNorm(alpha=1.0, learning_rate=0.01)
+        method = GradNorm(alpha=1.0)
         start = method.init(2, device=CPU, dtype=torch.float64)
         _, after = method.step(start, torch.ones(2, dtype=torch.float64), torch.diag(norms**2))
-        raw = after["raw_weights"].clone()
-        for step in range(4000):
-            given = {**after, "raw_weights": raw}
-            slope = method.parameter_gradients(
-                given, torch.tensor(now, dtype=torch.float64), torch.diag(norms**2)
-            )
-            raw = raw - 0.02 / (1 + step / 40) * slope["raw_weights"] / norms.max()
-            raw = 2 * raw / raw.sum()
-        lengths = raw * norms
+        logits = nn.Parameter(after["logits"].clone())
+        optimizer = torch.optim.Adam([logits], lr=method.learning_rate)
+        for _ in range(800):
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.995
+            given = {**after, "logits": logits}
+            losses = torch.tensor(now, dtype=torch.float64)
+            slopes = method.parameter_gradients(given, losses, torch.diag(norms**2))
+            logits.grad = slopes["logits"]
+            optimizer.step()
+        weights, _ = method.step(
+            {**after, "logits": logits}, torch.ones(2, dtype=torch.float64), torch.diag(norms**2)
+        )
+        lengths = weights * norms
         torch.testing.assert_close(float(lengths[1] / lengths[0]), ratio, rtol=0.05, atol=0)
 
 
