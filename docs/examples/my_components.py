@@ -30,7 +30,7 @@ class MLP(Encoder):
         super().__init__({"first": Plain(first, (hidden,)), "second": Plain(second, (width,))})
 
 
-@register("fusion", "product")
+@register("fusion", "times")
 class Product(Fusion):
     """The features' projections, multiplied."""
 
