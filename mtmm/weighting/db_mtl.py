@@ -59,5 +59,5 @@ class DBMTL(JacobianWeighting):
         )
         norms = torch.linalg.vector_norm(average, dim=1) * known
         scale = torch.where(norms > 0, norms.amax() / torch.where(norms > 0, norms, 1.0), 0.0)
-        solved = (losses > 0).eq(active).all()
+        solved = ((losses > 0) | ~active).all()
         return scale @ average, solved, {**state, "average": average, "steps": steps}

@@ -49,7 +49,9 @@ class ExcessMTL(JacobianWeighting):
         excess = (jacobian.square() / torch.where(squares > 0, squares, 1.0).sqrt()).sum(1)
         initial = torch.where((state["initial"] == 0) & active, excess, state["initial"])
         relative = torch.where(active, excess / torch.where(active, initial, 1.0), 0.0)
-        shares = state["shares"] * (self.step_size * relative).exp()
-        shares = shares / shares.sum()
+        logits = state["shares"].log() + self.step_size * relative
+        total = (state["shares"] * active).sum()
+        moved = total * torch.softmax(torch.where(active, logits, -torch.inf), 0)
+        shares = torch.where(active, moved, state["shares"])
         after = {**state, "squares": squares, "shares": shares, "initial": initial}
         return shares @ jacobian, torch.ones_like(active[0]), after

@@ -56,7 +56,8 @@ class FAMO(Weighting):
             torch.where(known, value, 1.0).clamp(min=_SMALL).log() for value in (before, losses)
         ]
         decrease = (logs[0] - logs[1]).to(state["logits"].dtype)
-        z = torch.softmax(state["logits"], 0)
+        shares = torch.softmax(state["logits"], 0) * known
+        z = shares / torch.where(known.any(), shares.sum(), 1.0)
         gradient = z * (decrease - (z * decrease).sum()) + self.gamma * state["logits"]
         steps = state["steps"] + 1
         first = _BETA1 * state["first"] + (1 - _BETA1) * gradient
@@ -66,5 +67,6 @@ class FAMO(Weighting):
         after = {"logits": logits, "first": first, "second": second, "steps": steps}
         # A step that was not finite must not stay in the logits for good.
         sound = gradient.isfinite().all()
-        kept = {name: torch.where(sound, value, state[name]) for name, value in after.items()}
+        moves = {"logits": known, "first": known, "second": known, "steps": known.any()}
+        kept = {n: torch.where(sound & moves[n], v, state[n]) for n, v in after.items()}
         return {**state, **kept}

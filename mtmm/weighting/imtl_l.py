@@ -40,4 +40,4 @@ class IMTLL(Weighting):
     def parameter_gradients(self, state: State, losses: Tensor) -> dict[str, Tensor]:
         """∂/∂s = e^s L − 1."""
         gradient = torch.exp(state["log_scale"]) * losses - 1
-        return {"log_scale": torch.where(losses == 0, 0.0, gradient)}
+        return {"log_scale": torch.where(losses <= 0, 0.0, gradient)}
