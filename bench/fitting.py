@@ -168,6 +168,11 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             has = listed(sorted(wiring.spaces)) if wiring.spaces else "none"
             text = f"'{weighting}' takes gradients in {space}, which '{sharing}' has not"
             problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))
+        fusion = config["model"]["fusion"]["name"]
+        if space == "last" and FUSIONS[fusion].level == "decision":
+            text = f"'{weighting}' takes gradients in the last shared layer: fusion '{fusion}' fuses"
+            told = f"{text} decisions, and no layer before those reads all modalities"
+            problems.append(Problem(("weighting",), told, combination=True))
 
 
 def _nothing_to_compare(config: Mapping[str, Any]) -> str | None:

@@ -39,12 +39,14 @@ Calls = Mapping[str, tuple[str, ...]]
 class Contract:
     """A kind of component: its base class, what it is made from, what a subclass must define.
 
-    `parameters` are the positional arguments of the constructor; `calls` how its methods are
+    `parameters` are the positional arguments of the constructor, and those `optional` that it may
+    take besides; `calls` how its methods are
     called. `facts(component, name)` yields what is wrong with a subclass beyond that.
     """
 
     base: type
     parameters: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     calls: Calls = field(default_factory=dict)
     facts: Callable[[Any, str], Iterator[str]] = lambda component, name: iter(())
@@ -72,7 +74,7 @@ def _violations(kind: str, name: str, component: object) -> Iterator[str]:
         if getattr(component, method) is getattr(base, method):
             yield f"must define `{method}`; found that of {base.__name__}"
     yield from contract.facts(component, name)
-    yield from _signature("its constructor", component, contract.parameters)
+    yield from _signature("its constructor", component, contract.parameters, contract.optional)
     yield from _settings(component)
     yield from _called(component, contract.calls)
 
@@ -97,7 +99,9 @@ def _called(component: type, calls: Calls, owner: str = "") -> Iterator[str]:
             yield f"{owner}must take the call `{told}`; found `{method}({_written(function)})`"
 
 
-def _signature(owner: str, function: Component, wanted: tuple[str, ...]) -> Iterator[str]:
+def _signature(
+    owner: str, function: Component, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[str]:
     """Callers pass `wanted` by position or name, and settings by name."""
     empty = inspect.Parameter.empty
     parameters = list(inspect.signature(function).parameters.values())
@@ -106,7 +110,7 @@ def _signature(owner: str, function: Component, wanted: tuple[str, ...]) -> Iter
     if required != wanted:
         yield f"{owner} must take ({', '.join(wanted)}); found ({', '.join(required)})"
     for p in positional:
-        if p.default is not empty:
+        if p.default is not empty and p.name not in optional:
             yield f"{owner} must take settings by keyword: write `*, ` before `{_told(p)}`"
     for p in parameters:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
@@ -198,6 +202,13 @@ def _encoder(encoder: type[Encoder], _: str) -> Iterator[str]:
         yield f"must say in `kinds` which kinds of modalities it reads, as a set; found {kinds!r}"
 
 
+def _fusion(fusion: type[Fusion], _: str) -> Iterator[str]:
+    if fusion.level not in ("feature", "token", "decision"):
+        yield f"`level` must be feature, token or decision; found {found(fusion.level)}"
+    elif fusion.level == "token":
+        yield from _called(fusion, {"forward": ("features", "present", "token_mask")})
+
+
 def _sharing(sharing: type[Sharing], _: str) -> Iterator[str]:
     if sharing.independent and sharing.islands is Sharing.islands:
         yield "is `independent` and must define `islands`; found that of Sharing"
@@ -268,8 +279,10 @@ CONTRACTS: Mapping[str, Contract] = {
     "fusion": Contract(
         base=Fusion,
         parameters=("dims", "out_dim"),
+        optional=("feature_dims",),
         methods=("forward",),
         calls={"forward": ("features", "present"), "check": ("modalities", "settings")},
+        facts=_fusion,
     ),
     "sharing": Contract(
         base=Sharing,

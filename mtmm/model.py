@@ -11,16 +11,20 @@ from mtmm.blame import blame, speaks
 from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder
 from mtmm.fusion import FUSIONS
+from mtmm.fusion.base import Fusion, Level
+from mtmm.fusion.mixture import Mixture
+from mtmm.fusion.tokens import TokenFusion
 from mtmm.heads import HEADS
 from mtmm.heads.base import Head
-from mtmm.paths import Path
+from mtmm.heads.decision import DecisionHead
+from mtmm.paths import Path, SideBySide
 from mtmm.registry import raise_for, resolve, resolve_settings, settings_in
 from mtmm.seeding import seeded
 from mtmm.settings import Path as ConfigPath
 from mtmm.settings import Problem, Range, found, listed, nearest, settings_of
 from mtmm.sharing import SHARINGS
 from mtmm.sharing.base import Island, Sharing
-from mtmm.spec import Description, Modality, ModelOutput
+from mtmm.spec import Description, Modality, ModelOutput, Task
 
 
 class PathModel(nn.Module):
@@ -60,13 +64,19 @@ class PathModel(nn.Module):
                 encoders.setdefault(modality.name, []).append(encoder)
         grouped: dict[str, list[nn.Module]] = {
             **{f"encoders.{name}": modules for name, modules in encoders.items()},
-            "fusion": [path.fusion for path in paths],
+            "fusion": [
+                *(path.fusion for path in paths if isinstance(path.fusion, Fusion)),
+                *(head.fusion for head in self.heads if isinstance(head, DecisionHead)),
+            ],
             "sharing": _outside_paths(self.sharing),
         }
         heads = zip(self.tasks, self.heads, strict=True)
         return {
             **{name: nn.ModuleList(modules) for name, modules in grouped.items()},
-            **{f"heads.{task}": head for task, head in heads},
+            **{
+                f"heads.{task}": head.heads if isinstance(head, DecisionHead) else head
+                for task, head in heads
+            },
         }
 
 
@@ -150,11 +160,28 @@ def resolve_model(
             FUSIONS[fusion["name"]].check(
                 [modality.name for modality in description.modalities], settings_in(fusion)
             )
+            _check_level(FUSIONS[fusion["name"]], resolved["encoders"], description)
         except Exception as error:
             text = f"fusion '{fusion['name']}': {blame(error)}"
             # A ValueError tells what does not fit together; anything else is a mistake of its code.
             problems.append(Problem((*path, "fusion"), text, combination=speaks(error)))
     return resolved
+
+
+def _check_level(
+    fusion: type[Fusion], encoders: Mapping[str, Any], description: Description
+) -> None:
+    """ValueError where there is not what the fusion fuses."""
+    if fusion.level == "decision":
+        for task in description.tasks:
+            if task.kind != "classification":
+                text = f"fuses decisions of classifications; task '{task.name}' is of kind"
+                raise ValueError(f"{text} '{task.kind}'")
+    if issubclass(fusion, TokenFusion) and fusion.needs_tokens:
+        for name, encoder in encoders.items():
+            if not ENCODERS[encoder["name"]].has_tokens():
+                text = f"needs tokens of every modality; encoder '{encoder['name']}' of '{name}'"
+                raise ValueError(f"{text} has none")
 
 
 def _resolve_whole(
@@ -192,23 +219,69 @@ def build_model(config: Mapping[str, Any], description: Description, *, seed: in
             return MODELS[resolved["name"]](description, **settings_in(resolved))
     modalities = description.modalities
     tasks = tuple(task.name for task in description.tasks)
+    fusion = resolved["fusion"]
+    level = FUSIONS[fusion["name"]].level
 
     def make_path(users: Sequence[str]) -> Path:
         encoders = [_build_encoder(resolved, modality, users, seed) for modality in modalities]
-        dims = {m.name: encoder.dim for m, encoder in zip(modalities, encoders, strict=True)}
-        fusion = resolved["fusion"]
+        if level == "decision":
+            return Path(modalities, encoders, SideBySide())
+        dims = fused_dims(modalities, encoders, level)
         with seeded(seed, "fusion", *sorted(users)):
             built = FUSIONS[fusion["name"]](dims, resolved["width"], **settings_in(fusion))
         return Path(modalities, encoders, built)
 
     sharing = resolved["sharing"]
     wired = SHARINGS[sharing["name"]](make_path, tasks, **settings_in(sharing))
-    heads = {}
+    heads: dict[str, nn.Module] = {}
     for task in description.tasks:
-        make_head: Callable[..., Head] = HEADS[task.kind]
+        if level == "decision":
+            heads[task.name] = _build_decision(fusion, task, dims_of(wired), seed)
+            continue
         with seeded(seed, "head", task.name):
-            heads[task.name] = make_head(resolved["width"], task)
+            heads[task.name] = _make_head(resolved["width"], task)
     return PathModel(wired, heads)
+
+
+def fused_dims(
+    modalities: Sequence[Modality], encoders: Sequence[Encoder], level: Level
+) -> dict[str, int]:
+    """The widths of what a fusion of this level gets from each modality's encoder."""
+    named = zip(modalities, encoders, strict=True)
+    if level == "token":
+        return {modality.name: encoder.token_dim for modality, encoder in named}
+    return {modality.name: encoder.dim for modality, encoder in named}
+
+
+def dims_of(sharing: Sharing) -> dict[str, int]:
+    """The widths of the modalities' features, the same in every path."""
+    path = next(module for module in sharing.modules() if isinstance(module, Path))
+    encoders = [encoder for encoder in path.encoders if isinstance(encoder, Encoder)]
+    return fused_dims(path.modalities, encoders, "decision")
+
+
+def _build_decision(
+    config: Mapping[str, Any], task: Task, dims: Mapping[str, int], seed: int
+) -> DecisionHead:
+    heads = []
+    for name, dim in dims.items():
+        with seeded(seed, "head", task.name, name):
+            heads.append(_make_head(dim, task))
+    with seeded(seed, "fusion", task.name):
+        return DecisionHead(dims, heads, decision_fusion(config, task, dims))
+
+
+def decision_fusion(config: Mapping[str, Any], task: Task, dims: Mapping[str, int]) -> Fusion:
+    """The fusion of a task's decisions on modalities whose features are `dims` wide."""
+    make: Callable[..., Fusion] = FUSIONS[config["name"]]
+    further = {"feature_dims": dims} if issubclass(FUSIONS[config["name"]], Mixture) else {}
+    classes = dict.fromkeys(dims, task.classes)
+    return make(classes, task.classes, **further, **settings_in(config))
+
+
+def _make_head(dim: int, task: Task) -> Head:
+    make: Callable[..., Head] = HEADS[task.kind]
+    return make(dim, task)
 
 
 def _build_encoder(
@@ -217,7 +290,10 @@ def _build_encoder(
     config = resolved["encoders"][modality.name]
     make_encoder: Callable[..., Encoder] = ENCODERS[config["name"]]
     with seeded(seed, "encoder", modality.name, *sorted(users)):
-        return make_encoder(modality, resolved["width"], **settings_in(config))
+        encoder = make_encoder(modality, resolved["width"], **settings_in(config))
+    if FUSIONS[resolved["fusion"]["name"]].level == "token":
+        encoder.end_at_tokens()
+    return encoder
 
 
 def _resolve_encoders(
@@ -230,6 +306,9 @@ def _resolve_encoders(
     resolved = {}
     for modality in description.modalities:
         fitting = [name for name, encoder in ENCODERS.items() if modality.kind in encoder.kinds]
+        if modality.name not in config and modality.kind == "vector":
+            resolved[modality.name] = {"name": "identity"}
+            continue
         if modality.name not in config:
             text = f"no encoder for modality '{modality.name}' (choose from: {listed(fitting)})"
             problems.append(Problem(path, text))

@@ -16,7 +16,9 @@ from mtmm.blame import blame, place_of, speaks
 from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder, Stage
 from mtmm.fusion import FUSIONS
+from mtmm.fusion.base import Fusion
 from mtmm.heads import HEADS
+from mtmm.model import decision_fusion
 from mtmm.registry import settings_in
 from mtmm.settings import Problem, found
 from mtmm.sharing import SHARINGS
@@ -65,14 +67,61 @@ def model_size(config: Config, description: Description) -> int | None:
     """
     encoders = _encoders(config, description)
     fused, paths = _fusion_size(config, encoders), _path_count(config, description)
-    heads = [_on_meta(HEADS[t.kind], (config["width"], t), {}) for t in description.tasks]
-    modules = [part for part in (*encoders.values(), *heads) if isinstance(part, nn.Module)]
-    if len(modules) < len(encoders) + len(heads):
+    if FUSIONS[config["fusion"]["name"]].level == "decision":
+        return _decision_size(config, description, encoders, paths)
+    made = [part for part in encoders.values() if isinstance(part, Encoder)]
+    wanted = [_on_meta(HEADS[t.kind], (config["width"], t), {}) for t in description.tasks]
+    heads = [head for head in wanted if isinstance(head, nn.Module)]
+    if len(made) < len(encoders) or len(heads) < len(wanted):
         return None
     if not isinstance(fused, int) or not isinstance(paths, int):
         return None
-    path = fused + sum(map(_count, modules[: len(encoders)]))
-    return paths * path + sum(map(_count, modules[len(encoders) :]))
+    token = FUSIONS[config["fusion"]["name"]].level == "token"
+    path = fused + sum(_encoder_size(encoder, token) for encoder in made)
+    return paths * path + sum(map(_count, heads))
+
+
+def _encoder_size(encoder: Encoder, token: bool) -> int:
+    """The parameters of those stages that are used."""
+    names = encoder.until_tokens() if token else list(encoder.stages)
+    return sum(_count(encoder.stages[name]) for name in names)
+
+
+def _decision_size(
+    config: Config,
+    description: Description,
+    encoders: Mapping[str, Any],
+    paths: int | _Failure,
+) -> int | None:
+    made = {name: e for name, e in encoders.items() if isinstance(e, Encoder)}
+    if len(made) < len(encoders) or not isinstance(paths, int):
+        return None
+    dims = {name: encoder.dim for name, encoder in made.items()}
+    total = paths * sum(map(_count, made.values()))
+    for task in description.tasks:
+        fusion = _on_meta(decision_fusion, (config["fusion"], task, dims), {})
+        heads = [_on_meta(HEADS[task.kind], (dim, task), {}) for dim in dims.values()]
+        parts = [part for part in (fusion, *heads) if isinstance(part, nn.Module)]
+        if len(parts) < 1 + len(heads):
+            return None
+        total += sum(map(_count, parts))
+    return total
+
+
+def fused_values(config: Config, description: Description) -> int:
+    """Numbers in the largest tensor that the fusion makes of one sample; 0 where unknown."""
+    make, settings = FUSIONS[config["fusion"]["name"]], settings_in(config["fusion"])
+    dims = _dims(make, _encoders(config, description))
+    return 0 if dims is None else make.values_per_sample(dims, config["width"], **settings)
+
+
+def _dims(make: type[Fusion], encoders: Mapping[str, Any]) -> dict[str, int] | None:
+    """The widths of what a fusion gets; None where an encoder cannot be made."""
+    made = {name: e for name, e in encoders.items() if isinstance(e, Encoder)}
+    if len(made) < len(encoders):
+        return None
+    token = make.level == "token"
+    return {name: e.token_dim if token else e.dim for name, e in made.items()}
 
 
 def _misfits_of_paths(config: Config, description: Description) -> Iterator[Problem]:
@@ -109,10 +158,14 @@ def _encoder_failure(config: Config, modality: Modality, width: int) -> _Failure
 
 
 def _fusion_size(config: Config, encoders: Mapping[str, Any]) -> int | _Failure | None:
-    if not all(isinstance(encoder, Encoder) for encoder in encoders.values()):
-        return None
     make, settings = FUSIONS[config["fusion"]["name"]], settings_in(config["fusion"])
-    dims = {name: encoder.dim for name, encoder in encoders.items()}
+    dims = _dims(make, encoders)
+    if dims is None or make.level == "decision":
+        return None  # a decision-level one belongs to each task: its size is that of its head
+    if make.level == "token":  # some widths fit no number of heads
+        made = _on_meta(make, (dims, config["width"]), settings)
+        if isinstance(made, _Failure):
+            return made
     # The formula of a class says nothing of its subclasses.
     if "parameter_count" in vars(make):
         try:

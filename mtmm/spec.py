@@ -205,13 +205,15 @@ class Features:
     """What a path hands on to fusions and heads.
 
     `vector` is `[B, D]`. `tokens` `[B, S, E]` with `token_mask` (boolean `[B, S]`, true = real
-    token, None = all real) and `maps` `[B, C, H, W]` exist where the encoder has them.
+    token, None = all real) and `maps` `[B, C, H, W]` exist where the encoder has them. `present`,
+    boolean `[B]` by modality, comes with the feature of a path.
     """
 
     vector: Tensor
     tokens: Tensor | None = None
     token_mask: Tensor | None = None
     maps: Tensor | None = None
+    present: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from mtmm.attention import masked_mean
 from mtmm.spec import Features, ModalityKind
 
 
@@ -53,22 +54,54 @@ class Encoder(nn.Module):
     """
 
     kinds: ClassVar[frozenset[ModalityKind]]
-    map_stage: ClassVar[str | None] = None
-    token_stage: ClassVar[str | None] = None
+    map_stage: str | None = None
+    token_stage: str | None = None
 
     def __init__(self, stages: Mapping[str, Stage]) -> None:
         super().__init__()
         self.stages = nn.ModuleDict(stages)
         (self.dim,) = list(stages.values())[-1].out_shape
 
+    @classmethod
+    def has_tokens(cls) -> bool:
+        """Whether it hands on more than a vector: the positions of a map, or words."""
+        return (cls.map_stage or cls.token_stage) is not None
+
+    @property
+    def token_dim(self) -> int:
+        """The width of its tokens; of its vector, where that is the only one."""
+        name = self.map_stage or self.token_stage
+        if name is None:
+            return self.dim
+        stage = self.stages[name]
+        assert isinstance(stage, Stage)
+        return stage.out_shape[0 if self.map_stage else -1]
+
+    def until_tokens(self) -> list[str]:
+        """The stages up to its tokens, all where it has none."""
+        names = list(self.stages)
+        last = self.map_stage or self.token_stage
+        return names if last is None else names[: names.index(last) + 1]
+
+    def end_at_tokens(self) -> None:
+        """Drop the stages behind its tokens, for a fusion that reads those.
+
+        The vector is then their mean.
+        """
+        self.dim = self.token_dim
+        self.stages = nn.ModuleDict({name: self.stages[name] for name in self.until_tokens()})
+
     def read(self, trail: Mapping[str, State]) -> Features:
         """The features, from what each stage handed on."""
-        vector = list(trail.values())[-1].x
+        name, vector = list(trail)[-1], list(trail.values())[-1].x
         if self.map_stage is not None:
             maps = trail[self.map_stage].x
-            return Features(vector=vector, maps=maps, tokens=maps.flatten(2).transpose(1, 2))
+            tokens = maps.flatten(2).transpose(1, 2)
+            vector = tokens.mean(1) if name == self.map_stage else vector
+            return Features(vector=vector, maps=maps, tokens=tokens)
         if self.token_stage is not None:
             tokens, mask = trail[self.token_stage]
+            vector = masked_mean(tokens, mask) if name == self.token_stage else vector
             return Features(vector=vector, tokens=tokens, token_mask=mask)
         return Features(vector=vector)
 

@@ -1,22 +1,26 @@
-"""A fusion: from one feature per modality to one feature."""
+"""A fusion: from what each modality's encoder made to one feature, or to one prediction."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+
+Level = Literal["feature", "token", "decision"]
 
 
 class Fusion(nn.Module):
     """`dims[modality]` wide features in, one `out_dim` wide feature out.
 
     The order of `dims` never matters: modalities are taken by name. `max_modalities` limits how
-    many the definition allows (None: any number).
+    many the definition allows (None: any number). `level` says what it fuses: features (here),
+    tokens (`TokenFusion`) or decisions (`DecisionFusion`).
     """
 
+    level: ClassVar[Level] = "feature"
     max_modalities: ClassVar[int | None] = None
 
     def __init__(self, dims: Mapping[str, int], out_dim: int) -> None:
@@ -48,6 +52,11 @@ class Fusion(nn.Module):
         """The number of parameters: by formula, or here by building one without memory."""
         with torch.device("meta"):
             return sum(p.numel() for p in cls(dims, out_dim, **settings).parameters())
+
+    @classmethod
+    def values_per_sample(cls, dims: Mapping[str, int], out_dim: int, **settings: Any) -> int:
+        """How many numbers the largest tensor that it makes of one sample has."""
+        return sum(dims.values()) + out_dim
 
     def masked(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None

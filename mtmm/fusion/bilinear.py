@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,11 @@ class Bilinear(PairFusion):
     def parameter_count(cls, dims: Mapping[str, int], out_dim: int) -> int:
         """O D_1 D_2 + o."""
         return out_dim * math.prod(dims.values()) + out_dim
+
+    @classmethod
+    def values_per_sample(cls, dims: Mapping[str, int], out_dim: int, **settings: Any) -> int:
+        """D_1 D_2."""
+        return math.prod(dims.values())
 
 
 def form(

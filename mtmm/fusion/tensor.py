@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,3 +40,8 @@ class TensorFusion(Fusion):
     def parameter_count(cls, dims: Mapping[str, int], out_dim: int) -> int:
         """O Π (D_m + 1) + o."""
         return out_dim * math.prod(dim + 1 for dim in dims.values()) + out_dim
+
+    @classmethod
+    def values_per_sample(cls, dims: Mapping[str, int], out_dim: int, **settings: Any) -> int:
+        """Π (D_m + 1)."""
+        return math.prod(dim + 1 for dim in dims.values())

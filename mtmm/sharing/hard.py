@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from mtmm.encoders.base import Encoder
-from mtmm.paths import Path
+from mtmm.paths import Path, SideBySide
 from mtmm.sharing.base import MakePath, Sharing
 from mtmm.spec import Features, SharedSpace
 
@@ -43,8 +43,13 @@ class Hard(Sharing):
         return dict.fromkeys(self.tasks, features), shared
 
 
-def _last_with_parameters(path: Path) -> nn.Module:
-    """The fusion, or where that has none, with one modality, the last stage of the encoder."""
+def _last_with_parameters(path: Path) -> nn.Module | None:
+    """The fusion, or where that has none, with one modality, the last stage of the encoder.
+
+    None where decisions are fused: each modality's encoder ends for itself.
+    """
+    if isinstance(path.fusion, SideBySide):
+        return None
     *_, encoder = path.encoders
     assert isinstance(encoder, Encoder)
     for module in (path.fusion, *reversed(list(encoder.stages.values()))):

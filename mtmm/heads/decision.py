@@ -1,0 +1,37 @@
+"""A head on each modality, and a fusion of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mtmm.fusion.base import Fusion
+from mtmm.fusion.mixture import Mixture
+from mtmm.heads.base import Head
+from mtmm.spec import Features
+
+
+class DecisionHead(nn.Module):
+    """The task's heads on single modalities, one each, fused by a decision-level fusion.
+
+    It reads features side by side, as `mtmm.paths.SideBySide` makes them of modalities `dims` wide.
+    """
+
+    def __init__(self, dims: Mapping[str, int], heads: Sequence[Head], fusion: Fusion) -> None:
+        super().__init__()
+        self.dims = dict(dims)
+        self.heads = nn.ModuleList(heads)
+        self.fusion = fusion
+
+    def forward(self, features: Features) -> Tensor:
+        """Log-probabilities up to a constant, `[B, K]`."""
+        parts = features.vector.split(list(self.dims.values()), dim=1)
+        vectors = dict(zip(self.dims, parts, strict=True))
+        logits = {
+            name: head(Features(vector=vectors[name]))
+            for name, head in zip(self.dims, self.heads, strict=True)
+        }
+        further = {"gate_features": vectors} if isinstance(self.fusion, Mixture) else {}
+        fused: Tensor = self.fusion(logits, features.present, **further)
+        return fused
