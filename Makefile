@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: bench test check microbench sweepbench calibrate test-cuda report reference clean help
+.PHONY: bench test check data microbench sweepbench calibrate test-cuda report reference clean help
 
 bench: $(VENV)/.installed ## run the default suite (SUITE=... another) and print the comparison
 	$(BIN)/mtmm-bench run $(SUITE) --results $(RESULTS) --device $(DEVICE)
@@ -20,6 +20,9 @@ check: $(VENV)/.installed-dev ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+data: $(VENV)/.installed ## fetch the data sets that do not come with a package (mfeat, 2 MB)
+	$(BIN)/python -m mtmm.data.fetch
 
 microbench: $(VENV)/.installed-dev ## every component, the loop against a bare one, weightings against TorchJD
 	$(BIN)/python -m pytest -q tests/benchmarks/bench_components.py -W default::pytest_benchmark.logger.PytestBenchmarkWarning \

@@ -170,7 +170,9 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))
         fusion = config["model"]["fusion"]["name"]
         if space == "last" and FUSIONS[fusion].level == "decision":
-            text = f"'{weighting}' takes gradients in the last shared layer: fusion '{fusion}' fuses"
+            text = (
+                f"'{weighting}' takes gradients in the last shared layer: fusion '{fusion}' fuses"
+            )
             told = f"{text} decisions, and no layer before those reads all modalities"
             problems.append(Problem(("weighting",), told, combination=True))
 

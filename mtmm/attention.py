@@ -38,8 +38,8 @@ class Attention(nn.Module):
             # A softmax over nothing is NaN: such a sample looks at all, and what it saw is dropped.
             allowed = (mask[:, None] | ~any_real)[:, None]
         query, key, value = self.query(x), self.key(context), self.value(context)
-        split = [t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (query, key, value)]
-        seen = F.scaled_dot_product_attention(*split, attn_mask=allowed)
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (query, key, value))
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
         mixed: Tensor = self.out(seen.transpose(1, 2).flatten(2))
         return mixed if any_real is None else torch.where(any_real, mixed, 0.0)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from mtmm.data import glyphs
+from mtmm.data import digits_views, glyphs, interactions, mfeat
 from mtmm.data.base import Dataset
 
 DATASETS: dict[str, Dataset] = {
+    "digits_views": Dataset(digits_views.build, digits_views.describe),
     "glyphs": Dataset(glyphs.build, glyphs.describe),
+    "interactions": Dataset(interactions.build, interactions.describe),
+    "mfeat": Dataset(mfeat.build, mfeat.describe),
 }

@@ -33,9 +33,7 @@ class ViTSmall(Encoder):
         layers: Annotated[int, Range(low=1, high=64)] = 4,
         heads: Annotated[int, Range(low=1)] = 4,
     ) -> None:
-        super().__init__(
-            transformer_stages(_Patches(modality, patch, dim or width), layers, heads)
-        )
+        super().__init__(transformer_stages(_Patches(modality, patch, dim or width), layers, heads))
         self.token_stage = f"layer{layers}"
 
 

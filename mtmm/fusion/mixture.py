@@ -39,7 +39,8 @@ class Mixture(DecisionFusion):
         read = self.masked(features if gate_features is None else gate_features, present)
         scores = self.gate(torch.cat(read, dim=1)).float().T[:, :, None]
         shares = scores.masked_fill(~votes, -torch.inf).softmax(0)
-        return (logits * shares).sum(0)
+        mixed: Tensor = (logits * shares).sum(0)
+        return mixed
 
     @classmethod
     def parameter_count(

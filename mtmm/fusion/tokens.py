@@ -67,9 +67,7 @@ class TokenFusion(Fusion):
             if present is not None:
                 mask = mask & present[name][:, None]
             real = mask[:, :, None]
-            made.append(
-                Tokens(torch.where(real, projection(torch.where(real, x, 0.0)), 0.0), mask)
-            )
+            made.append(Tokens(torch.where(real, projection(torch.where(real, x, 0.0)), 0.0), mask))
         return made
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from mtmm.fusion.base import Fusion
@@ -26,7 +27,7 @@ class DecisionHead(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Log-probabilities up to a constant, `[B, K]`."""
-        parts = features.vector.split(list(self.dims.values()), dim=1)
+        parts = torch.split(features.vector, list(self.dims.values()), dim=1)
         vectors = dict(zip(self.dims, parts, strict=True))
         logits = {
             name: head(Features(vector=vectors[name]))
