@@ -19,6 +19,8 @@ def canonical(train: Config, description: Description, *, own_model: bool) -> Co
     all parts in it where they are treated alike, `balanced` for all tasks. The parts of a model of
     one's own are not known here: its `lr_scale` stays as it is.
     """
+    if len(description.modalities) < 2 and train["modality_dropout"]:
+        train = {**train, "modality_dropout": 0.0}  # the only one always stays
     frozen, scale = train["freeze"], train["lr_scale"]
     if frozen is None and scale is None and train["class_weights"] is None:
         return train

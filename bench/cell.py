@@ -142,7 +142,8 @@ def timed_part(config: Config) -> dict[str, Any]:
     groups = dict.fromkeys([1.0, *(scale[part] for part in sorted(scale))])
     number = {factor: float(i) for i, factor in enumerate(groups, start=1)}
     train["lr_scale"] = {part: number[factor] for part, factor in scale.items()} or None
-    return {**config, "train": train, "weighting": _timed_weighting(config["weighting"])}
+    timed = {key: value for key, value in config.items() if key != "robustness"}
+    return {**timed, "train": train, "weighting": _timed_weighting(config["weighting"])}
 
 
 def _timed_weighting(weighting: Config) -> dict[str, Any]:

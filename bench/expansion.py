@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.conditions import Exclusion
+from bench.matching import MATCH, OFF, PARAMETERS, asked, matched, nearest_width, unmatched
 from bench.naming import ABSENT, look_up
 from bench.overrides import Choice, Override, OverrideError, SimplexPoint, apply
 from bench.simplex import simplex_points
@@ -17,7 +18,7 @@ from bench.suite import Suite, SuiteError
 from bench.variant import Resolver, describe, with_defaults
 from mtmm.data import DATASETS
 from mtmm.registry import resolve
-from mtmm.settings import Path, Problem, listed, nearest
+from mtmm.settings import Path, Problem, found, listed, nearest
 
 Config = dict[str, Any]
 
@@ -47,13 +48,14 @@ class Expansion:
 
     def add(self, choice: Choice) -> str | None:
         """Resolve one variant and keep or skip it; its key, or None where it was refused."""
+        problems: list[Problem] = []
         try:
+            choice = self._matched(choice, problems)
             raw = apply(self.raw, _with_points(choice, self.raw))
         except OverrideError as error:
             self.problems.append(Problem(error.source, str(error)))
             return None
-        problems: list[Problem] = []
-        config = self.resolver.resolve(raw, problems)
+        config = self.resolver.resolve(_without_match(raw), problems)
         reason = self._excluded(config)
         if not problems:
             return self._keep(config, choice, reason)
@@ -62,6 +64,35 @@ class Expansion:
             return self._skip(config, choice, told)
         self._tell(problems, choice)
         return None
+
+    def _matched(self, choice: Choice, problems: list[Problem]) -> Choice:
+        """The choice with the width that `match: parameters` comes to."""
+        wanted = asked(choice, self.raw)
+        if wanted != PARAMETERS:
+            if wanted not in (OFF, None):
+                text = f"`match` must be {PARAMETERS} or {OFF}; found {found(wanted)}"
+                problems.append(Problem(MATCH, text))
+            return unmatched(choice)
+        target = self._parameters(apply(self.raw, unmatched(self.suite.baseline)))
+        raw = apply(self.raw, unmatched(choice))
+        model = raw.get("model")
+        if target is None or not isinstance(model, dict) or "name" in model:
+            text = "`match: parameters` needs a model and a baseline put together from parts"
+            problems.append(Problem(MATCH, text, combination=True))
+            return unmatched(choice)
+
+        def count(width: int) -> int | None:
+            return self._parameters({**raw, "model": {**model, "width": width}})
+
+        width = nearest_width(count, target, start=max(1, round(target**0.25)))
+        if width is None:  # told when it is resolved
+            return unmatched(choice)
+        return matched(choice, width)
+
+    def _parameters(self, raw: Mapping[str, Any]) -> int | None:
+        problems: list[Problem] = []
+        config = self.resolver.resolve(_without_match(raw), problems)
+        return None if problems else self.resolver.parameters(config)
 
     def resolved(self, raw: Mapping[str, Any]) -> Config | None:
         """A configuration out of settings that no file holds; None where it is not to be run."""
@@ -113,9 +144,26 @@ class Expansion:
 
     def _too_large(self, config: Config) -> str | None:
         count = self.resolver.parameters(config)
-        if count is None or count <= self.suite.max_params:
+        if count is None:
             return None
-        return f"{count:,} parameters, more than max_params ({self.suite.max_params:,})"
+        if count > self.suite.max_params:
+            return f"{count:,} parameters, more than max_params ({self.suite.max_params:,})"
+        needed, limit = self.resolver.memory_mib(config), self.suite.max_memory_mib
+        if needed is None or needed <= limit:
+            return None
+        size = config["train"]["batch_size"]
+        return (
+            f"about {needed:,} MiB to train {count:,} parameters at batch size {size}, more than "
+            f"max_memory_mib ({limit:,})"
+        )
+
+
+def _without_match(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without the one that only leads to a width."""
+    model = raw.get("model")
+    if not isinstance(model, dict) or "match" not in model:
+        return dict(raw)
+    return {**raw, "model": {key: value for key, value in model.items() if key != "match"}}
 
 
 def expand(suite: Suite) -> Expansion:

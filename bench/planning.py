@@ -12,6 +12,7 @@ import torch
 from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
 from bench.expansion import Expansion, expand, key_of
 from bench.family import members
+from bench.matching import MATCH, WIDTH
 from bench.naming import distinct, variant_names
 from bench.numerics import needs_cuda
 from bench.overrides import MAPPINGS, Choice
@@ -178,7 +179,9 @@ def _targets(suite: Suite) -> list[Path]:
     removed = ((removal.key,) for removal in suite.removals)
     varied = [*(o.target for o in swept), *(o.target for o in replaced), *removed]
     # A mapping of names is told as a whole: what it resolves to may have other names.
-    return list(dict.fromkeys(t[:2] if t[:2] in MAPPINGS else t for t in varied))
+    # What `match` leads to is told as a width.
+    told = (WIDTH if t == MATCH else t for t in varied)
+    return list(dict.fromkeys(t[:2] if t[:2] in MAPPINGS else t for t in told))
 
 
 def _no_baseline(suite: Suite, names: Sequence[str], reason: str) -> Problem:

@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Component] = {
     "weighting": usage,
     "train": settings.train,
     "numerics": settings.numerics,
+    "robustness": settings.robustness,
     "timing": settings.timing,
     "simplex": settings.simplex,
 }

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Union
 
 from bench import settings
+from bench.matching import OFF, PARAMETERS
 from bench.optimization import OPTIMIZERS, SCHEDULES
 from bench.sections import NAME
 from bench.suite import SECTIONS
@@ -30,6 +31,7 @@ from mtmm.weighting import WEIGHTINGS
 Schema = dict[str, Any]
 
 _WORDS: Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}
+_MATCH: Schema = {"enum": [PARAMETERS, OFF]}
 _NAMED = re.compile("<words?>")
 _LIKE = "like_"
 _SLOTS: Mapping[str, Mapping[str, Component]] = {
@@ -166,6 +168,7 @@ def _composed(like: str, whole_models: list[Schema]) -> Schema:
     """The parts of a variant that are no components, out of components."""
     model = {
         **_settings(model_settings),
+        "match": _MATCH,
         **{kind: _reference(f"{like}{kind}") for kind in ("encoders", "fusion", "sharing")},
     }
     train = {kind: _reference(f"{like}{kind}") for kind in ("optimizer", "schedule")}
@@ -175,6 +178,7 @@ def _composed(like: str, whole_models: list[Schema]) -> Schema:
         f"{like}model": _any_of([_object(model), *whole_models]),
         f"{like}train": _object({**_settings(settings.train), **train}),
         f"{like}numerics": _object(_settings(settings.numerics)),
+        f"{like}robustness": _object(_settings(settings.robustness)),
     }
 
 
@@ -214,6 +218,7 @@ def _keys(like: str) -> Iterator[tuple[str, Schema]]:
     yield from _inside("weighting", _SLOTS["weighting"])
     yield from _inside("model", MODELS)
     yield "model.width", _settings(model_settings)["width"]
+    yield "model.match", _MATCH
     for prefix in ("", "model."):
         for kind in ("fusion", "sharing"):
             yield f"{prefix}{kind}", _reference(f"{like}{kind}")
@@ -221,7 +226,8 @@ def _keys(like: str) -> Iterator[tuple[str, Schema]]:
         yield f"{prefix}encoders", _reference(f"{like}encoders")
         yield f"{prefix}encoders.<word>", _reference(f"{like}encoder")
         yield from _inside(f"{prefix}encoders.<word>", _SLOTS["encoder"])
-    for section, signature in (("train", settings.train), ("numerics", settings.numerics)):
+    for section in ("train", "numerics", "robustness"):
+        signature: Component = getattr(settings, section)
         yield from _below(section, {section: signature})
     for kind in ("optimizer", "schedule"):
         yield f"train.{kind}", _reference(f"{like}{kind}")
@@ -260,6 +266,7 @@ def _parts(like: str) -> dict[str, Schema]:
         "weighting": _reference(f"{like}weighting"),
         "train": _reference(f"{like}train"),
         "numerics": _reference(f"{like}numerics"),
+        "robustness": _reference(f"{like}robustness"),
     }
 
 
@@ -288,4 +295,5 @@ def _sections() -> Schema:
         "timing": {"anyOf": [{"const": "off"}, _object(_settings(settings.timing))]},
         "single_task": {"enum": ["auto", "off"]},
         "max_params": {"type": "number", "minimum": 1},
+        "max_memory_mib": {"type": "number", "minimum": 1},
     }

@@ -111,15 +111,15 @@ def single_task(value: object, problems: list[Problem]) -> str:
     return str(value)
 
 
-def max_params(value: object, problems: list[Problem]) -> int:
-    """`max_params`: variants with more parameters are not run."""
+def limit(key: str, value: object, problems: list[Problem]) -> int:
+    """`max_params` and `max_memory_mib`: variants that need more are not run."""
     # YAML writes a large number as 1e6, which is no whole number to Python.
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    limit, wrong = check(Annotated[int, Range(low=1)], whole)
+    most, wrong = check(Annotated[int, Range(low=1)], whole)
     if wrong is not None:
-        problems.append(Problem(("max_params",), wrong))
+        problems.append(Problem((key,), wrong))
         return sys.maxsize
-    return int(limit)
+    return int(most)
 
 
 def unknown_keys(value: Mapping[str, Any], names: Sequence[str], problems: list[Problem]) -> None:

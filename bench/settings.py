@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mtmm.settings import AboveZero, NotNegative, PartName, Range, Rate, TaskName, Weight
+from mtmm.settings import (
+    AboveZero,
+    ModalityName,
+    NotNegative,
+    PartName,
+    Range,
+    Rate,
+    TaskName,
+    Weight,
+)
 
 Positive = Annotated[int, Range(low=1)]
 BatchSize = Annotated[int, Range(low=1, high=2**20)]
+Probability = Annotated[float, Range(low=0, below=1)]
+Noise = Annotated[float, Range(low=0, high=1000)]
 ClassWeights = Literal["balanced"] | list[Weight]
 
 
@@ -30,6 +41,7 @@ def train(
     threads: Annotated[int, Range(low=1, high=1024)] = 1,
     loader_workers: Annotated[int, Range(low=0, high=1024)] | None = None,
     diagnostics: Positive | None = None,
+    modality_dropout: Probability = 0.0,
 ) -> None:
     """How a variant is trained, besides `optimizer` and `schedule`.
 
@@ -44,7 +56,8 @@ def train(
     `loader_workers` is the number of processes that load batches from data which need not fit on
     the device, or into memory; without it the data lies on the device. It changes no number either.
     In one of `diagnostics` steps the tasks' gradients for the shared parameters are compared, which
-    takes a backward pass a task and changes no number either.
+    takes a backward pass a task and changes no number either. `modality_dropout` is the probability
+    with which each modality of a training sample is absent; one of them always stays.
     """
 
 
@@ -61,6 +74,22 @@ def numerics(
     under autocast, `fp16` with scaled gradients. `compile` is a mode of `torch.compile`, or
     `cudagraphs` for CUDA graphs without generated code. `tf32`, `fp16`, `reduce-overhead` and
     `cudagraphs` need a CUDA device. `memory_format` is that of convolutions; inputs follow.
+    """
+
+
+def robustness(
+    *,
+    subsets: Literal["all"] | list[list[ModalityName]] | None = None,
+    missing: list[Probability] | None = None,
+    noise: list[Noise] | None = None,
+) -> None:
+    """What the trained model is also evaluated on, besides the test split as it is.
+
+    `subsets` of modalities, the others absent: `all` of them (of more than five modalities, those
+    that lack one), or a list. `missing` are probabilities with which each modality of a sample is
+    absent; one of them always stays. `noise` are standard deviations of Gaussian noise on one
+    modality at a time, in units of that modality's own; it is for modalities of real numbers.
+    Training is the same with and without.
     """
 
 

@@ -31,11 +31,15 @@ SECTIONS = (
     "timing",
     "single_task",
     "max_params",
+    "max_memory_mib",
 )
 """The keys of a suite."""
 
 MAX_PARAMS = 10**9
 """What `max_params` is where a suite does not say: 4 GB of weights, 16 GB with Adam's state."""
+
+MAX_MEMORY_MIB = 16_384
+"""What `max_memory_mib` is where a suite does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,7 @@ class Suite:
     timing: Timing | None
     single_task: str
     max_params: int
+    max_memory_mib: int
     smoke: bool
     """Whether variants are cut down to a few steps on little data (`bench.smoke`)."""
     document: Document
@@ -149,7 +154,10 @@ def build_suite(document: Document, given: Sequence[Given] = ()) -> Suite:
         family=conditions.family(value.get("family", {}), problems),
         timing=sections.timing(value.get("timing", {}), problems),
         single_task=sections.single_task(value.get("single_task", "auto"), problems),
-        max_params=sections.max_params(value.get("max_params", MAX_PARAMS), problems),
+        max_params=sections.limit("max_params", value.get("max_params", MAX_PARAMS), problems),
+        max_memory_mib=sections.limit(
+            "max_memory_mib", value.get("max_memory_mib", MAX_MEMORY_MIB), problems
+        ),
         smoke=False,
         document=document,
         sources=sources,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -18,8 +18,10 @@ from bench.checkpoint import Checkpoint, TrainingState
 from bench.diagnostics import Diary
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
 from bench.loading import Feed, epoch_shape, feed_of
+from bench.missing import dropping
 from bench.numerics import around_forward, compile_counts, prepare, restored, scaler_of
 from bench.optimization import build_optimizer, build_schedule, clipping, freeze
+from bench.robustness import Condition, Load, conditions, told
 from bench.selection import Progress, Selection, select
 from bench.step import TrainStep, unclipped
 from mtmm.descent import Descent
@@ -173,7 +175,7 @@ def _train(
     _fit(step, bundle, feed, config["train"], order, constants["val"], progress, checkpoint)
     _, size = epoch_shape(len(bundle.train), config["train"]["batch_size"])
     return {
-        **_report(step, bundle, feed, progress, constants),
+        **_report(step, bundle, feed, progress, constants, conditions(config, bundle, seed)),
         "curve": progress.curve,
         "seconds": progress.seconds,
         "steps": progress.steps,
@@ -224,7 +226,10 @@ def _fit(
     started = time.perf_counter() - progress.seconds
     while progress.steps < limit and progress.open_tasks:
         most = min(steps_per_epoch, limit - progress.steps)
-        losses = train_epoch(step, feed.epoch(), schedule, most)
+        batches = dropping(
+            feed.epoch(), settings["modality_dropout"], order.initial_seed(), len(progress.curve)
+        )
+        losses = train_epoch(step, batches, schedule, most)
         step.state = step.weighting.epoch_end(step.state, losses)
         progress.steps += most
         measures = evaluate(step.model, step.objectives, bundle.val, step.around, feed.in_order)
@@ -272,22 +277,40 @@ def _report(
     feed: Feed,
     progress: Progress,
     constants: Mapping[str, Measures],
+    asked: Sequence[Condition],
 ) -> dict[str, Any]:
-    """Metrics and scores of both splits at the chosen epochs."""
+    """Metrics and scores of both splits at the chosen epochs, and on test under what was asked."""
     chosen: dict[str, Measures] = {"val": {}, "test": {}}
+    changed: dict[str, Measures] = {condition.name: {} for condition in asked}
     epochs: dict[str, int] = {}
     for epoch, weights in progress.weights.items():
         step.model.load_state_dict(weights)
-        test = evaluate(step.model, step.objectives, bundle.test, step.around, feed.in_order)
+        test = _on_test(step, bundle, feed.in_order)
+        under = {c.name: _on_test(step, bundle, c.load(feed.in_order)) for c in asked}
         val: Measures = progress.curve[epoch - 1]["val"]
         for selection in progress.selections:
             if selection.epoch == epoch:
                 for task in selection.tasks:
                     chosen["val"][task], chosen["test"][task] = val[task], test[task]
                     epochs[task] = epoch
+                    for name, measures in under.items():
+                        changed[name][task] = measures[task]
     report: dict[str, Any] = {"epochs": epochs, "scores": {}, "task_scores": {}}
     for split, of_tasks in chosen.items():
         report[split] = {task: of_tasks[task] for task in step.objectives}
         scores = task_scores(step.objectives, report[split], constants[split])
         report["scores"][split], report["task_scores"][split] = primary_score(scores), scores
+    if asked:
+        ordered = {name: {t: of[t] for t in step.objectives} for name, of in changed.items()}
+        report["robustness"] = told(
+            ordered,
+            report["scores"]["test"],
+            step.objectives,
+            constants["test"],
+            [modality.name for modality in bundle.modalities],
+        )
     return report
+
+
+def _on_test(step: TrainStep, bundle: DataBundle, load: Load) -> Measures:
+    return evaluate(step.model, step.objectives, bundle.test, step.around, load)

@@ -34,12 +34,21 @@ from mtmm.settings import (
     listed,
     settings_of,
 )
-from mtmm.sizes import model_size
+from mtmm.sizes import fused_values, memory_mib, model_size
 from mtmm.spec import Description
 from mtmm.weighting import WEIGHTINGS
 from mtmm.weighting.making import make
 
-KEYS = ("dataset", "modalities", "tasks", "model", "weighting", "train", "numerics")
+KEYS = (
+    "dataset",
+    "modalities",
+    "tasks",
+    "model",
+    "weighting",
+    "train",
+    "numerics",
+    "robustness",
+)
 """The parts of a variant: what a suite's base may hold and a sweep may vary."""
 
 TRAIN_PARTS: Mapping[str, tuple[Mapping[str, Component], str]] = {
@@ -103,6 +112,7 @@ class Resolver:
             "weighting": self._weighting(raw.get("weighting", WEIGHTING), len(tasks), problems),
             "train": self._train(raw.get("train", {}), whole, parts, problems),
             "numerics": self._numerics(raw.get("numerics", {}), problems),
+            "robustness": self._robustness(raw.get("robustness", {}), modalities, whole, problems),
         }
         if len(problems) == before:
             config["train"] = canonical(config["train"], description, own_model=parts is None)
@@ -123,6 +133,14 @@ class Resolver:
         if id(model) not in self._sizes:
             self._sizes[id(model)] = model_size(model, description_of(config))
         return self._sizes[id(model)]
+
+    def memory_mib(self, config: Config) -> int | None:
+        """About how much memory it takes to train a variant resolved here; None as above."""
+        count = self.parameters(config)
+        if count is None:
+            return None
+        values = fused_values(config["model"], description_of(config))
+        return memory_mib(count, values, config["train"]["batch_size"])
 
     def _text(self, raw: object) -> str:
         """The value as text; that of a part which many variants share is made once."""
@@ -194,6 +212,15 @@ class Resolver:
             return resolve_settings("numerics", settings.numerics, given, ("numerics",), met)
 
         return self._look_up(("numerics", self._text(raw)), problems, make)
+
+    def _robustness(
+        self, raw: object, modalities: list[str], whole: Description, problems: list[Problem]
+    ) -> Config:
+        def make(met: list[Problem]) -> Config:
+            return _resolve_robustness(raw, modalities, whole, met)
+
+        key = ("robustness", self._text(raw), tuple(modalities), whole.fingerprint)
+        return self._look_up(key, problems, make)
 
 
 def resolve_variant(raw: Mapping[str, Any], problems: list[Problem]) -> Config:
@@ -297,6 +324,41 @@ def _resolve_model(
     check_parts(resolved, whole, problems)
     if len(problems) == before:
         check_sizes(resolved, description, problems)
+    return resolved
+
+
+def _empty_or_twice(values: list[Any]) -> bool:
+    # A subset is the same in any order.
+    alike = [sorted(value) if isinstance(value, list) else value for value in values]
+    return not values or [] in values or any(alike.count(value) > 1 for value in alike)
+
+
+def _resolve_robustness(
+    raw: object, modalities: list[str], whole: Description, problems: list[Problem]
+) -> Config:
+    """What is asked for, without what says nothing of these modalities."""
+    path = ("robustness",)
+    before = len(problems)
+    given = _mapping(raw, "robustness", problems)
+    resolved = resolve_settings("robustness", settings.robustness, given, path, problems)
+    problems += unknown_names(settings.robustness, resolved, path, whole)
+    if len(problems) > before:
+        return {}
+    for key, values in resolved.items():
+        if isinstance(values, list) and _empty_or_twice(values):
+            text = f"`{key}` must name one or more, none of them empty and none twice"
+            problems.append(Problem((*path, key), f"{text}; found {found(values)}"))
+    if isinstance(resolved["subsets"], list):
+        # In the order of the data; the whole is evaluated anyway, and what is not there cannot be.
+        named = [[m for m in modalities if m in names] for names in resolved["subsets"]]
+        there = [
+            names
+            for names, asked in zip(named, resolved["subsets"], strict=True)
+            if len(names) == len(asked) < len(modalities)
+        ]
+        resolved["subsets"] = there or None
+    if len(modalities) < 2:
+        resolved |= {"subsets": None, "missing": None}
     return resolved
 
 

@@ -115,6 +115,15 @@ def fused_values(config: Config, description: Description) -> int:
     return 0 if dims is None else make.values_per_sample(dims, config["width"], **settings)
 
 
+def memory_mib(parameters: int, values: int, batch_size: int) -> int:
+    """About the memory of a training step in MiB: what parameters and the fusion take for sure.
+
+    Weights, gradients and Adam's two averages, and the largest tensor of the fusion with its
+    gradient, `values` numbers a sample, all of 4 bytes. Encoders' activations come on top.
+    """
+    return round((16 * parameters + 8 * values * batch_size) / 2**20)
+
+
 def _dims(make: type[Fusion], encoders: Mapping[str, Any]) -> dict[str, int] | None:
     """The widths of what a fusion gets; None where an encoder cannot be made."""
     made = {name: e for name, e in encoders.items() if isinstance(e, Encoder)}

@@ -11,7 +11,8 @@ from bench.report import FORMATS
 from bench.report.analysis import Analysis, analyse
 from bench.report.columns import one_line
 from bench.report.notes import notes
-from bench.report.table import accuracy_table, cost_table
+from bench.report.robustness import NOTES, robustness_columns
+from bench.report.table import accuracy_table, aligned, cost_table
 from bench.report.write import write_analysis
 
 
@@ -45,7 +46,10 @@ def print_tables(analysis: Analysis) -> None:
     print()
     print(accuracy_table(comparison))
     print(cost_table(comparison))
-    print("\n".join(f"- {note}" for note in notes(comparison)))
+    less = robustness_columns(analysis.robustness)
+    if less:
+        print(aligned(less))
+    print("\n".join(f"- {note}" for note in (*notes(comparison), *(NOTES if less else ()))))
     for skip in analysis.skips:
         print(f"- Skipped: {one_line(skip['variant'])}: {one_line(skip['reason'])}")
     print(f"\n{' '.join(analysis.verdict)}")

@@ -14,6 +14,7 @@ from bench.compare import Comparison, compare
 from bench.records import FINE
 from bench.report.effects import Effects, ablations, base_of, effects
 from bench.report.frame import Results, Unit, load_results
+from bench.report.robustness import robustness
 from bench.report.scores import Scores, by_task
 from bench.report.verdict import verdict
 
@@ -43,6 +44,11 @@ class Analysis:
     def manifest(self) -> Mapping[str, Any]:
         """The suite's manifest."""
         return self.results.manifest
+
+    @cached_property
+    def robustness(self) -> pd.DataFrame:
+        """What variants score with less; no row where no suite has asked."""
+        return robustness(self.results.frame, list(self.comparison.table["variant"]))
 
     @cached_property
     def frame_csv(self) -> str:

@@ -223,7 +223,18 @@ def _train(record: Record) -> dict[str, Any]:
         row |= flatten(record[split], split)
         row[f"{split}.score"] = record["scores"][split]
         row |= {f"{split}.{task}.score": x for task, x in record["task_scores"][split].items()}
-    return row | _told_of_tasks(record)
+    return row | _told_of_tasks(record) | _robust(record.get("robustness"))
+
+
+def _robust(told: Mapping[str, Any] | None) -> dict[str, float]:
+    """Scores and metrics on a changed test split, and Shapley values."""
+    row: dict[str, float] = {}
+    if told is None:
+        return row
+    for name, of in told["conditions"].items():
+        row[f"robust.{name}.score"] = of["score"]
+        row |= flatten(of["tasks"], f"robust.{name}")
+    return row | flatten(told["shapley"], "shapley")
 
 
 def _told_of_tasks(record: Record) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from bench.report.environments import environments
 from bench.report.figures.style import Empty
 from bench.report.frame import Unit, flatten
 from bench.report.notes import notes
+from bench.report.robustness import NOTES
 from bench.report.settings import ABSENT, differences, full_name, value_at
 from bench.report.svg import inline
 from bench.report.tables import printed_tables
@@ -77,7 +78,7 @@ def page(
             command=manifest["command"],
             files=[(path, quote(path)) for path in files],
             frame=_embedded(frame_csv),
-            notes=notes(analysis.comparison),
+            notes=[*notes(analysis.comparison), *(NOTES if "robustness" in rows else ())],
             version=__version__,
         )
     )

@@ -49,9 +49,9 @@ def cost_table(comparison: Comparison) -> str:
 def to_markdown(comparison: Comparison) -> str:
     """Both tables as GitHub tables, and below them what a reader must know to judge them."""
     cost = cost_columns(comparison)
-    parts = [_github([*wide_columns(comparison), *resampling_columns(comparison)])]
+    parts = [github([*wide_columns(comparison), *resampling_columns(comparison)])]
     if cost:
-        parts.append(_github(cost))
+        parts.append(github(cost))
     parts.append("\n".join(f"- {markdown(note)}" for note in notes(comparison)))
     return "\n\n".join(parts) + "\n"
 
@@ -138,7 +138,8 @@ def _wrapped(name: str, width: int) -> list[str]:
     return [name] if len(name) <= width else textwrap.wrap(name.replace(",", ", "), width)
 
 
-def _github(columns: Sequence[Column]) -> str:
+def github(columns: Sequence[Column]) -> str:
+    """The columns as a GitHub table."""
     rows = [
         [markdown(column.heading) for column in columns],
         ["---:" if column.numeric else "---" for column in columns],

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.compare import Comparison
 from bench.report.analysis import Analysis
 from bench.report.columns import Column, bounded, cost_columns, one_line, wide_columns
+from bench.report.robustness import robustness_columns
 
 _COSTS = (
     *("delta_m_", "forward_", "backward_", "optimizer_", "step_", "inference_"),
@@ -24,6 +25,7 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
     tables = {
         "accuracy": wide_columns(comparison),
         "cost": cost_columns(comparison),
+        "robustness": robustness_columns(analysis.robustness),
         "effects": effect_columns(analysis.effects.table),
         "ablations": ablation_columns(analysis.ablations),
     }
@@ -36,6 +38,7 @@ def full_tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
     tables = {
         "accuracy": accuracy,
         "cost": cost,
+        "robustness": analysis.robustness,
         "tasks": analysis.by_task,
         "effects": analysis.effects.table,
         "ablations": analysis.ablations,

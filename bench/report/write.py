@@ -13,10 +13,11 @@ from bench.report.files import write_file
 from bench.report.frame import load_results
 from bench.report.index import write_index, write_summary
 from bench.report.latex import to_latex
-from bench.report.table import code, markdown, to_csv, to_markdown
+from bench.report.robustness import NOTES, robustness_columns
+from bench.report.table import code, github, markdown, to_csv, to_markdown
 from bench.report.tables import full_tables, printed_tables
 
-_TABLES = {"accuracy", "cost", "tasks", "effects", "ablations"}
+_TABLES = {"accuracy", "cost", "robustness", "tasks", "effects", "ablations"}
 
 Files = Iterator[tuple[str, str | bytes]]
 """Paths in the suite's folder, and contents."""
@@ -58,6 +59,9 @@ def _markdown(analysis: Analysis) -> Files:
     lines = [f"# {markdown(manifest['suite'])}", "", markdown(manifest["question"]), ""]
     lines += [*(markdown(sentence) for sentence in analysis.verdict), ""]
     lines += [to_markdown(analysis.comparison)]
+    less = robustness_columns(analysis.robustness)
+    if less:
+        lines += [github(less), "", *(f"- {markdown(note)}" for note in NOTES), ""]
     if analysis.skips:
         told = [f"{skip['variant']}: {skip['reason']}" for skip in analysis.skips]
         lines += ["Skipped:", "", *(f"- {markdown(text)}" for text in told), ""]

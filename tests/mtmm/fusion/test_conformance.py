@@ -17,7 +17,7 @@ from mtmm.fusion.conformance import INVARIANTS, OUT_DIM, Case, broken, cases_of
 from mtmm.fusion.tokens import TokenFusion
 
 PAIR = {"b": 4, "a": 3}
-FURTHER = [
+FURTHER: list[tuple[str, dict[str, int], dict[str, Any]]] = [
     ("film", {"b": OUT_DIM, "a": 3}, {}),
     ("film", PAIR, {"condition": "b"}),
     ("gated", PAIR, {"gate": "b"}),
@@ -128,7 +128,8 @@ class OneKey(TokenFusion):
         one, *others = [masked_mean(part.x, part.mask) for part in tokens]
         key = torch.stack(others).sum(0)[:, None]
         scores = self.query(one)[:, None] @ key.mT
-        return one + (scores.softmax(2) @ key).squeeze(1)
+        seen: Tensor = one + (scores.softmax(2) @ key).squeeze(1)
+        return seen
 
 
 class LeakingPadding(OneKey):

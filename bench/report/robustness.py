@@ -1,0 +1,118 @@
+"""What variants score with modalities missing or noisy, and what each modality is worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from bench.report.columns import MISSING, Column, one_line
+from bench.report.scores import by_seed
+from bench.statistics import mean_interval
+
+NOTES = (
+    "With less: the score on test, in %, of the model trained on all modalities, with only those "
+    "named there, with each one absent with the probability named (one always stays), or with "
+    "Gaussian noise on one, its standard deviation in units of that modality's own. A negative "
+    "score is worse than the constant prediction.",
+    "Shapley: a modality's part in the score, in points: its mean gain over all orders in which "
+    "modalities could come; the constant prediction is 0, and the parts sum to the score.",
+)
+
+_PREFIXES = ("robust.", "shapley.")
+
+
+def robustness(frame: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
+    """A row per variant that was evaluated with less: means over seeds as fractions.
+
+    Columns: `variant, score`, the conditions as in the frame without `.score`, and the Shapley
+    values; each with `_lo` and `_hi` of its 95 % Student t interval, NaN with one seed.
+    """
+    asked = [
+        name
+        for name in frame.columns
+        if name.startswith(_PREFIXES) and (name.startswith("shapley.") or _is_score(name))
+    ]
+    if not asked:
+        return pd.DataFrame()
+    values = {name: by_seed(frame, name) for name in ("test.score", *asked)}
+    rows = []
+    for variant in variants:
+        if not any(_known(values[name].get(variant)) for name in asked):
+            continue
+        row: dict[str, object] = {"variant": variant}
+        for name in ("test.score", *asked):
+            own = values[name].get(variant)
+            known = np.empty(0) if own is None else own[~np.isnan(own)]
+            row |= _interval(_short(name), known)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def robustness_columns(table: pd.DataFrame) -> list[Column]:
+    """Variant, score, and under every condition; Shapley values in points."""
+    if not len(table):
+        return []
+    columns = [Column("variant", tuple(map(one_line, table["variant"])))]
+    for name in table.columns[1:]:
+        if not name.endswith(("_lo", "_hi")):
+            columns.append(Column(_heading(name), tuple(_cells(table, name)), _floats(table[name])))
+    return columns
+
+
+def _is_score(name: str) -> bool:
+    """Whether it is a condition's score, and not a task's: tasks have a metric behind them."""
+    kind, rest = name.removeprefix("robust.").split(".", 1)
+    if not rest.endswith(".score"):
+        return False
+    condition = rest.removesuffix(".score")
+    if kind == "only":
+        return "." not in condition
+    try:
+        float(condition if kind == "missing" else condition.split(".", 1)[1])
+    except (IndexError, ValueError):
+        return False
+    return True
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("robust.").removeprefix("test.").removesuffix(".score")
+
+
+def _heading(name: str) -> str:
+    kind, _, rest = name.partition(".")
+    if kind == "noise":
+        modality, _, sd = rest.partition(".")
+        return f"noise {one_line(modality)}\n{sd} %"
+    return f"{kind}\n{one_line(rest)} %" if rest and kind != "shapley" else _plain(kind, rest)
+
+
+def _plain(kind: str, rest: str) -> str:
+    return f"Shapley\n{one_line(rest)}" if rest else "score\n%"
+
+
+def _cells(table: pd.DataFrame, name: str) -> Iterator[str]:
+    for mean, hi in zip(100 * table[name], 100 * table[f"{name}_hi"], strict=True):
+        half = "" if math.isnan(hi) else f" ±{hi - mean:.1f}"
+        yield MISSING if math.isnan(mean) else f"{round(mean, 1) + 0.0:.1f}{half}"
+
+
+def _floats(values: pd.Series[float]) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _known(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None) -> bool:
+    return values is not None and not bool(np.isnan(values).all())
+
+
+def _interval(
+    name: str, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> dict[str, float]:
+    if not len(values):
+        return dict.fromkeys((name, f"{name}_lo", f"{name}_hi"), math.nan)
+    if len(values) == 1:
+        return {name: float(values[0]), f"{name}_lo": math.nan, f"{name}_hi": math.nan}
+    found = mean_interval(values)
+    return {name: found.estimate, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
