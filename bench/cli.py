@@ -74,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
 
     _add_compare(commands.add_parser("compare", help="the results of one run against another's"))
 
+    _add_check(commands.add_parser("check", help="run the conformance suite over your own fusions"))
+
     status = commands.add_parser("status", help="what a results folder holds and what runs now")
     _add_results(status)
     status.set_defaults(command=show_status)
@@ -134,6 +136,11 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=compare_results)
 
 
+def _add_check(command: argparse.ArgumentParser) -> None:
+    _add_plugins(command, required=True)
+    command.set_defaults(command=check_plugins)
+
+
 def _add_results(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--results",
@@ -166,10 +173,11 @@ def _add_suite_options(command: argparse.ArgumentParser) -> None:
     _add_plugins(command)
 
 
-def _add_plugins(command: argparse.ArgumentParser) -> None:
+def _add_plugins(command: argparse.ArgumentParser, *, required: bool = False) -> None:
     command.add_argument(
         "--plugin",
         dest="plugins",
+        required=required,
         action="append",
         default=[],
         type=Path,
@@ -276,6 +284,13 @@ def compare_results(options: argparse.Namespace) -> int:
         fail_on=options.fail_on,
         json=options.json,
     )
+
+
+def check_plugins(options: argparse.Namespace) -> int:
+    """`check`."""
+    from bench.commands.check import check
+
+    return check(options.plugins)
 
 
 def show_status(options: argparse.Namespace) -> int:

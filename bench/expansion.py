@@ -50,7 +50,7 @@ class Expansion:
         """Resolve one variant and keep or skip it; its key, or None where it was refused."""
         problems: list[Problem] = []
         try:
-            choice = self._matched(choice, problems)
+            given, choice = choice, self._matched(choice, problems)
             raw = apply(self.raw, _with_points(choice, self.raw))
         except OverrideError as error:
             self.problems.append(Problem(error.source, str(error)))
@@ -62,7 +62,7 @@ class Expansion:
         if choice and all(problem.combination for problem in problems):
             told = "; ".join(problem.message for problem in problems)
             return self._skip(config, choice, told)
-        self._tell(problems, choice)
+        self._tell(problems, given)
         return None
 
     def _matched(self, choice: Choice, problems: list[Problem]) -> Choice:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
 from bench import settings
 from bench.canonical import canonical
 from bench.fitting import (
-    check_class_weights,
     check_numerics,
     check_parts,
     check_sizes,
     check_together,
     check_training,
     unknown,
-    unknown_names,
 )
-from bench.optimization import OPTIMIZERS, SCHEDULES
+from bench.resolving import (
+    TRAIN_PARTS,
+    mapping,
+    resolve_robustness,
+    resolve_train,
+    resolve_weighting,
+)
 from mtmm.blame import blame, speaks
 from mtmm.consistency import no_description
 from mtmm.data import DATASETS
@@ -28,7 +31,6 @@ from mtmm.data.base import Dataset
 from mtmm.model import model_settings, part_names, resolve_model
 from mtmm.registry import resolve, resolve_settings, settings_in
 from mtmm.settings import (
-    Component,
     Problem,
     found,
     listed,
@@ -36,8 +38,6 @@ from mtmm.settings import (
 )
 from mtmm.sizes import fused_values, memory_mib, model_size
 from mtmm.spec import Description
-from mtmm.weighting import WEIGHTINGS
-from mtmm.weighting.making import make
 
 KEYS = (
     "dataset",
@@ -50,12 +50,6 @@ KEYS = (
     "robustness",
 )
 """The parts of a variant: what a suite's base may hold and a sweep may vary."""
-
-TRAIN_PARTS: Mapping[str, tuple[Mapping[str, Component], str]] = {
-    "optimizer": (OPTIMIZERS, "adamw"),
-    "schedule": (SCHEDULES, "constant"),
-}
-"""The components of `train:`, each with its default."""
 
 WEIGHTING = "equal"
 """The default weighting."""
@@ -189,7 +183,7 @@ class Resolver:
 
     def _weighting(self, raw: object, num_tasks: int, problems: list[Problem]) -> Config:
         def make(met: list[Problem]) -> Config:
-            return _resolve_weighting(raw, num_tasks, met)
+            return resolve_weighting(raw, num_tasks, met)
 
         return self._look_up(("weighting", self._text(raw), num_tasks), problems, make)
 
@@ -201,14 +195,14 @@ class Resolver:
         problems: list[Problem],
     ) -> Config:
         def make(met: list[Problem]) -> Config:
-            return _resolve_train(raw, whole, parts, met)
+            return resolve_train(raw, whole, parts, met)
 
         key = ("train", self._text(raw), whole and (whole.fingerprint, _names(whole)), parts)
         return self._look_up(key, problems, make)
 
     def _numerics(self, raw: object, problems: list[Problem]) -> Config:
         def make(met: list[Problem]) -> Config:
-            given = _mapping(raw, "numerics", met)
+            given = mapping(raw, "numerics", met)
             return resolve_settings("numerics", settings.numerics, given, ("numerics",), met)
 
         return self._look_up(("numerics", self._text(raw)), problems, make)
@@ -217,7 +211,7 @@ class Resolver:
         self, raw: object, modalities: list[str], whole: Description, problems: list[Problem]
     ) -> Config:
         def make(met: list[Problem]) -> Config:
-            return _resolve_robustness(raw, modalities, whole, met)
+            return resolve_robustness(raw, modalities, whole, met)
 
         key = ("robustness", self._text(raw), tuple(modalities), whole.fingerprint)
         return self._look_up(key, problems, make)
@@ -294,13 +288,6 @@ def _subset(
     return [name for name in names if name in chosen]
 
 
-def _mapping(raw: object, key: str, problems: list[Problem]) -> dict[str, Any]:
-    if isinstance(raw, dict):
-        return raw
-    problems.append(Problem((key,), f"must be a mapping; found {found(raw)}"))
-    return {}
-
-
 def _resolve_model(
     raw: object, description: Description, whole: Description, problems: list[Problem]
 ) -> Config:
@@ -309,7 +296,7 @@ def _resolve_model(
         text = f"must be a mapping; found {found(raw)} (a whole model is {{name: {raw}}})"
         problems.append(Problem(("model",), text))
         return {}
-    model = _mapping(raw, "model", problems)
+    model = mapping(raw, "model", problems)
     if len(problems) > before:
         return {}
     resolved = resolve_model(model, description, ("model",), problems)
@@ -324,82 +311,4 @@ def _resolve_model(
     check_parts(resolved, whole, problems)
     if len(problems) == before:
         check_sizes(resolved, description, problems)
-    return resolved
-
-
-def _empty_or_twice(values: list[Any]) -> bool:
-    # A subset is the same in any order.
-    alike = [sorted(value) if isinstance(value, list) else value for value in values]
-    return not values or [] in values or any(alike.count(value) > 1 for value in alike)
-
-
-def _resolve_robustness(
-    raw: object, modalities: list[str], whole: Description, problems: list[Problem]
-) -> Config:
-    """What is asked for, without what says nothing of these modalities."""
-    path = ("robustness",)
-    before = len(problems)
-    given = _mapping(raw, "robustness", problems)
-    resolved = resolve_settings("robustness", settings.robustness, given, path, problems)
-    problems += unknown_names(settings.robustness, resolved, path, whole)
-    if len(problems) > before:
-        return {}
-    for key, values in resolved.items():
-        if isinstance(values, list) and _empty_or_twice(values):
-            text = f"`{key}` must name one or more, none of them empty and none twice"
-            problems.append(Problem((*path, key), f"{text}; found {found(values)}"))
-    if isinstance(resolved["subsets"], list):
-        # In the order of the data; the whole is evaluated anyway, and what is not there cannot be.
-        named = [[m for m in modalities if m in names] for names in resolved["subsets"]]
-        there = [
-            names
-            for names, asked in zip(named, resolved["subsets"], strict=True)
-            if len(names) == len(asked) < len(modalities)
-        ]
-        resolved["subsets"] = there or None
-    if len(modalities) < 2:
-        resolved |= {"subsets": None, "missing": None}
-    return resolved
-
-
-def _resolve_weighting(raw: object, num_tasks: int, problems: list[Problem]) -> Config:
-    before = len(problems)
-    weighting = resolve("weighting", WEIGHTINGS, raw, ("weighting",), problems)
-    if len(problems) > before:
-        return weighting
-    name = weighting["name"]
-    try:
-        method, use = make(weighting)
-        # Filled in first: a combination that is skipped is named after all of its settings.
-        weighting = {**weighting, **asdict(use)}
-        if num_tasks < method.fewest_tasks:
-            text = f"'{name}' balances at least {method.fewest_tasks} tasks"
-            raise ValueError(f"{text}; found {num_tasks} (use equal)")
-        method.check(num_tasks)
-    except Exception as error:
-        owner = "" if speaks(error) else f"weighting '{name}': "
-        text = f"{owner}{blame(error)}"
-        problems.append(Problem(("weighting",), text, combination=speaks(error)))
-    return weighting
-
-
-def _resolve_train(
-    raw: object,
-    whole: Description | None,
-    parts: Sequence[str] | None,
-    problems: list[Problem],
-) -> Config:
-    before = len(problems)
-    given = _mapping(raw, "train", problems)
-    if len(problems) > before:
-        return {}
-    simple = {key: value for key, value in given.items() if key not in TRAIN_PARTS}
-    resolved = resolve_settings("train", settings.train, simple, ("train",), problems)
-    for kind, (registry, default) in TRAIN_PARTS.items():
-        resolved[kind] = resolve(
-            kind, registry, given.get(kind, default), ("train", kind), problems
-        )
-    if whole is not None and len(problems) == before:
-        problems += unknown_names(settings.train, resolved, ("train",), whole, parts)
-        check_class_weights(resolved["class_weights"], whole, problems)
     return resolved

@@ -33,9 +33,10 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
     "weighting": WEIGHTINGS,
 }
 HELPERS = {
-    "data": {"cache", "glyph_faces"},
-    "fusion": {"pair", "projected"},
-    "heads": {"judging"},
+    "data": {"cache", "fetch", "glyph_faces", "splits"},
+    "encoders": {"attentive", "words"},
+    "fusion": {"conformance", "decision", "pair", "projected", "tokens"},
+    "heads": {"decision", "judging"},
     "weighting": {"gramian", "jacobian", "making", "stateful", "usage"},
 }
 """Modules of a component folder that define no component, besides base.py."""

@@ -18,8 +18,8 @@ from mtmm.weighting.base import Weighting
 register("dataset", "waves")(Dataset(build, describe))
 
 
-@register("encoder", "mlp")
-class MLP(Encoder):
+@register("encoder", "two_layers")
+class TwoLayers(Encoder):
     """Two layers."""
 
     kinds = frozenset({"vector"})

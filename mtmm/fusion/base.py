@@ -58,10 +58,18 @@ class Fusion(nn.Module):
         """How many numbers the largest tensor that it makes of one sample has."""
         return sum(dims.values()) + out_dim
 
+    def check_batch(self, features: Mapping[str, Tensor]) -> None:
+        """ValueError where modalities are of batches of different sizes."""
+        sizes = {name: features[name].shape[0] for name in self.dims}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+            raise ValueError(f"all modalities must have as many samples; found {told}")
+
     def masked(
         self, features: Mapping[str, Tensor], present: Mapping[str, Tensor] | None
     ) -> list[Tensor]:
         """The features in the order of `self.dims`, absent ones exactly 0 whatever they hold."""
+        self.check_batch(features)
         if present is None:
             return [features[name] for name in self.dims]
         return [torch.where(present[name][:, None], features[name], 0.0) for name in self.dims]

@@ -57,6 +57,7 @@ class TokenFusion(Fusion):
         token_mask: Mapping[str, Tensor | None] | None,
     ) -> list[Tokens]:
         """Each modality's tokens at width `out_dim`, what is absent or padding exactly 0."""
+        self.check_batch(features)
         made = []
         for name, projection in zip(self.dims, self.projections, strict=True):
             x = features[name]

@@ -159,6 +159,7 @@ UNTIMED = {
     "batch_size": 7,  # a block has its own
     "checkpoint": 5.0,
     "diagnostics": 3,
+    "modality_dropout": 0.3,
 }
 TIMED = {
     "optimizer": {"name": "sgd"},

@@ -25,7 +25,7 @@ every_wiring = pytest.mark.parametrize(
 
 
 def _config(**settings: object) -> dict[str, Any]:
-    return {"encoders": ENCODERS, "width": 6, **settings}
+    return {"encoders": ENCODERS, "width": 8, **settings}
 
 
 def _problems(config: Mapping[str, Any], description: Description) -> list[Problem]:
@@ -69,7 +69,9 @@ def test_outputs_have_a_logit_a_class(
         assert list(output.outputs) == list(output.features) == ["left", "right"]
         assert output.outputs["left"].shape == (size, 3)
         assert output.outputs["right"].shape == (size, 4)
-        assert output.features["left"].vector.shape == (size, 6)
+        # Where decisions are fused, heads read both modalities side by side.
+        wide = 16 if FUSIONS[fusion].level == "decision" else 8
+        assert output.features["left"].vector.shape == (size, wide)
         assert output.auxiliary == {}
 
 
@@ -237,7 +239,10 @@ def test_all_mistakes_are_told_at_once(description: Description) -> None:
             "unknown setting 'channel' of encoder 'lenet'; did you mean 'channels'?"
             " (it has: channels)",
         ),
-        ("model.encoders", "no encoder for modality 'text' (choose from: lstm)"),
+        (
+            "model.encoders",
+            "no encoder for modality 'text' (choose from: bag, gru, lstm, transformer)",
+        ),
         (
             "model.sharing",
             "unknown sharing 'hart'; did you mean 'hard'? (there are: hard, separate)",
@@ -255,7 +260,8 @@ def test_an_encoder_must_read_the_modality(description: Description) -> None:
     assert _messages(_config(encoders=swapped), description) == [
         (
             "model.encoders.image",
-            "encoder 'lstm' does not read image (those that do: article_cnn, lenet, resnet18)",
+            "encoder 'lstm' does not read image "
+            "(those that do: article_cnn, lenet, resnet18, vit_small)",
         )
     ]
 

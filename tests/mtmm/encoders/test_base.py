@@ -29,6 +29,8 @@ class Case:
 
     @property
     def modality(self) -> Modality:
+        if self.encoder in ("identity", "mlp"):
+            return Modality(name="m", kind="vector", shape=self.shape)
         if len(self.shape) == 1:
             return Modality(name="m", kind="text", shape=self.shape, vocabulary=11)
         return Modality(name="m", kind="image", shape=self.shape)
@@ -40,7 +42,7 @@ class Case:
 
     def sample(self, size: int) -> tuple[Tensor, Tensor | None]:
         generator = torch.Generator().manual_seed(1)
-        if len(self.shape) == 3:
+        if self.modality.kind != "text":
             return torch.randn(size, *self.shape, generator=generator), None
         x = torch.randint(1, 11, (size, *self.shape), generator=generator)
         length = 1 + torch.arange(size) % self.shape[0]
@@ -62,6 +64,17 @@ CASES = [
     Case(encoder="lstm", shape=(5,)),
     Case(encoder="lstm", shape=(1,), settings={"embedding": 3}),
     Case(encoder="lstm", shape=(7,), settings={"hidden": 4, "layers": 2}),
+    Case(encoder="gru", shape=(5,)),
+    Case(encoder="gru", shape=(7,), settings={"hidden": 4, "layers": 2}),
+    Case(encoder="bag", shape=(5,)),
+    Case(encoder="bag", shape=(1,), settings={"embedding": 3}),
+    Case(encoder="transformer", shape=(5,), settings={"heads": 2}),
+    Case(encoder="transformer", shape=(3,), settings={"dim": 8, "layers": 1}),
+    Case(encoder="vit_small", shape=(1, 8, 8), settings={"heads": 3, "layers": 2}),
+    Case(encoder="vit_small", shape=(3, 6, 9), settings={"patch": 3, "dim": 8}),
+    Case(encoder="identity", shape=(4,)),
+    Case(encoder="mlp", shape=(4,)),
+    Case(encoder="mlp", shape=(1,), settings={"layers": 3, "hidden": 5}),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -95,11 +108,30 @@ def test_features_are_those_of_the_named_stages(case: Case) -> None:
         assert features.tokens.shape == (2, height * rows, channels)
         assert torch.equal(features.tokens[1, rows - 1], features.maps[1, :, 0, rows - 1])
         assert features.token_mask is None
-    else:
+    elif encoder.token_stage is not None:
         assert features.maps is None
         assert features.tokens is not None
-        assert features.tokens.shape == (2, *cast(Stage, encoder.stages["lstm"]).out_shape)
+        stage = cast(Stage, encoder.stages[encoder.token_stage])
+        assert features.tokens.shape == (2, *stage.out_shape)
         assert features.token_mask is mask
+    else:
+        assert not encoder.has_tokens()
+        assert features.tokens is features.maps is None
+
+
+@every_case
+def test_without_the_stages_behind_its_tokens_the_tokens_stay(case: Case) -> None:
+    encoder, cut = case.build().eval(), case.build().eval()
+    cut.end_at_tokens()
+    x, mask = case.sample(3)
+    whole, rest = encoder(x, mask), cut(x, mask)
+    assert list(cut.stages) == encoder.until_tokens()
+    assert cut.token_dim == encoder.token_dim == rest.vector.shape[1]
+    if encoder.has_tokens():
+        assert torch.equal(rest.tokens, whole.tokens)
+        assert rest.tokens.shape[2] == cut.token_dim
+    else:
+        assert torch.equal(rest.vector, whole.vector)
 
 
 @every_case
@@ -116,7 +148,9 @@ def test_a_sample_does_not_depend_on_its_batch(case: Case) -> None:
 def test_every_parameter_gets_a_gradient(case: Case) -> None:
     encoder = case.build()
     x, mask = case.sample(8)
-    encoder(x, mask).vector.square().sum().backward()
+    out = encoder(x, mask).vector
+    if out.requires_grad:  # identity has none
+        out.square().sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name

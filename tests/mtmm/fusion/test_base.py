@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
 
 
@@ -26,3 +27,12 @@ def test_masked_features_come_in_the_order_of_their_names() -> None:
     whole = fusion.masked(features, None)
     assert whole[0] is features["a"]
     assert whole[1] is features["b"]
+
+
+@pytest.mark.parametrize("name", [name for name in FUSIONS if name != "none"])
+def test_modalities_of_batches_of_different_sizes_are_refused(name: str) -> None:
+    fusion = FUSIONS[name]({"b": 8, "a": 8}, 8)
+    shape = (3, 8) if fusion.level == "token" else (8,)
+    features = {"a": torch.zeros(5, *shape), "b": torch.zeros(4, *shape)}
+    with pytest.raises(ValueError, match="must have as many samples; found a: 5, b: 4"):
+        fusion(features)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+SOUND = '''
+import torch
+from mtmm import register
+from mtmm.fusion.base import Fusion, linear
+
+@register("fusion", "mine")
+class Mine(Fusion):
+    """Concatenation."""
+
+    def __init__(self, dims, out_dim):
+        super().__init__(dims, out_dim)
+        self.projection = linear(sum(dims.values()), out_dim)
+
+    def forward(self, features, present=None):
+        return self.projection(torch.cat(self.masked(features, present), dim=1))
+'''
+BATCH_MIXING = SOUND.replace("dim=1))", "dim=1)).softmax(0)")
+IGNORES_THE_MASK = SOUND.replace(
+    "self.masked(features, present)", "[features[name] for name in self.dims]"
+)
+
+
+@pytest.mark.usefixtures("unloaded_after")
+def test_a_sound_fusion_conforms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text(SOUND)
+    assert main(["check", "--plugin", str(tmp_path / "mine.py")]) == 0
+    out = capsys.readouterr().out
+    assert out == "fusion 'mine': conforms (18 invariants, 2 and 3 modalities)\n"
+
+
+@pytest.mark.usefixtures("unloaded_after")
+@pytest.mark.parametrize(
+    ("code", "invariant"),
+    [(BATCH_MIXING, "batch_independence"), (IGNORES_THE_MASK, "absent_content")],
+)
+def test_what_is_broken_is_named(
+    code: str, invariant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(code)
+    assert main(["check", "--plugin", str(tmp_path / "mine.py")]) == 1
+    assert f"fusion 'mine' breaks `{invariant}`: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unloaded_after")
+def test_a_plugin_that_cannot_be_loaded_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
+    assert main(["check", "--plugin", str(tmp_path / "mine.py")]) == 2
+    assert "mine.py:1: ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_without_a_plugin_there_is_nothing_to_check(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["check"])
+    assert "--plugin" in capsys.readouterr().err
