@@ -24,13 +24,14 @@ check: $(VENV)/.installed-dev ## format, lint, types
 data: $(VENV)/.installed ## fetch the data sets that do not come with a package (mfeat, 2 MB)
 	$(BIN)/python -m mtmm.data.fetch
 
-microbench: $(VENV)/.installed-dev ## every component, the loop against a bare one, weightings against TorchJD
+microbench: $(VENV)/.installed-dev ## every component, the loop against a bare one, weightings against TorchJD, fusions against concat
 	$(BIN)/python -m pytest -q tests/benchmarks/bench_components.py -W default::pytest_benchmark.logger.PytestBenchmarkWarning \
 	  --benchmark-autosave --benchmark-compare \
 	--benchmark-columns=median,iqr,min,rounds \
 	  --benchmark-group-by=func --benchmark-sort=name
 	$(BIN)/python tests/benchmarks/bench_loop.py
 	$(BIN)/python tests/benchmarks/bench_weightings.py
+	$(BIN)/python tests/benchmarks/bench_fusions.py
 
 calibrate: $(VENV)/.installed-dev ## the timing harness measures itself (about a quarter of an hour)
 	$(BIN)/python tests/benchmarks/calibrate.py

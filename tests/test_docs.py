@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from bench.cli import main, parser
 from bench.document import parse
 from bench.report import VERDICTS
 from bench.report.frame import load_frame
+from mtmm.components import restore, snapshot
+from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
 from mtmm.weighting import WEIGHTINGS
 
@@ -114,6 +116,43 @@ def test_the_guide_to_weightings() -> None:
         re.findall(r"`(\w+)`", text[text.index("## What there is") : text.index("## How")])
     )
     assert set(WEIGHTINGS) <= listed
+
+
+@pytest.mark.usefixtures("unregistered_after")
+def test_the_guide_to_fusions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "fusion.md").read_text(encoding="utf-8")
+    (suite,) = blocks(text, "yaml")
+    value = parse(suite, "fusion.md").value
+    planned = plan(value)
+    names = [variant.name for variant in planned.variants]
+    assert len(names) == 10  # film of the baseline's size is film
+    assert "concat" in names
+    (tmp_path / "my-fusions.yaml").write_text(yaml.safe_dump(value))
+    options = ["--smoke", "--set", "timing=off", "--results", str(tmp_path / "results"), "-q"]
+    assert main(["run", str(tmp_path / "my-fusions.yaml"), *options]) == 0
+    (code,) = blocks(text, "python")
+    (tmp_path / "my_fusion.py").write_text(code)
+    assert main(["check", "--plugin", str(tmp_path / "my_fusion.py")]) == 0
+    assert "fusion 'sorted': conforms" in capsys.readouterr().out
+    (command,) = (line for block in blocks(text, "") for line in block.splitlines())
+    parser().parse_args(shlex.split(command)[1:])
+    listed = text[text.index("## What there is") : text.index("## At equal size")]
+    assert set(FUSIONS) <= set(re.findall(r"`(\w+)`", listed))
+
+
+@pytest.fixture
+def unregistered_after() -> Iterator[None]:
+    """No component that a test registers stays."""
+    before = snapshot()
+    yield
+    restore(before)
+
+
+def test_the_columns_of_robustness_are_explained() -> None:
+    text = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
+    for name in ("robust.<condition>.score", "robust.<condition>.<task>.<metric>"):
+        assert f"`{name}`" in text
+    assert "`shapley.<modality>`" in text
 
 
 def test_the_links_in_the_docs_lead_somewhere() -> None:
