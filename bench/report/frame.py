@@ -76,7 +76,8 @@ def load_frame(folder: str | Path) -> pd.DataFrame:
 
     Columns: `suite, variant, kind, seed, status, reason`, the resolved configuration as
     `config.<path>`, `train.*`, `val.<task>.<metric>`, `test.<task>.<metric>`,
-    `val.<task>.score`, `test.<task>.score`, `val.score`, `test.score`, `params`, and on rows of
+    `val.<task>.score`, `test.<task>.score`, `val.score`, `test.score`, `params`, where asked for
+    `robust.<condition>.*` and `shapley.<modality>`, and on rows of
     kind `time` also `time.*`, `samples_per_s`, `peak_mib`, `flops`. What a unit did not produce
     is missing in its row.
     """

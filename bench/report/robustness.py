@@ -83,14 +83,14 @@ def _short(name: str) -> str:
 
 def _heading(name: str) -> str:
     kind, _, rest = name.partition(".")
+    if kind == "score":
+        return "score\n%"
+    if kind == "shapley":
+        return f"Shapley {one_line(rest)}\npoints"
     if kind == "noise":
         modality, _, sd = rest.partition(".")
-        return f"noise {one_line(modality)}\n{sd} %"
-    return f"{kind}\n{one_line(rest)} %" if rest and kind != "shapley" else _plain(kind, rest)
-
-
-def _plain(kind: str, rest: str) -> str:
-    return f"Shapley\n{one_line(rest)}" if rest else "score\n%"
+        return f"noise {one_line(modality)}\n{sd} sd: %"
+    return f"{kind} {one_line(rest)}\n%"
 
 
 def _cells(table: pd.DataFrame, name: str) -> Iterator[str]:

@@ -58,10 +58,10 @@ def test_headings_say_what_and_in_which_unit() -> None:
     assert [column.heading for column in columns] == [
         "variant",
         "score\n%",
-        "only\nimage %",
-        "missing\n0.5 %",
-        "noise image\n2 %",
-        "Shapley\nimage",
+        "only image\n%",
+        "missing 0.5\n%",
+        "noise image\n2 sd: %",
+        "Shapley image\npoints",
     ]
     assert columns[2].cells == ("30.0 ±0.0", "40.0 ±0.0")
     assert columns[3].cells == ("–", "40.0 ±0.0")
@@ -101,7 +101,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_form_of_the_report_has_the_table(folder: Path) -> None:
-    assert "| only first % | only second % |" in (folder / "report.md").read_text()
+    assert "| only first % | only second % | missing 0.5 % |" in (folder / "report.md").read_text()
     assert "Shapley: a modality's part in the score" in (folder / "report.md").read_text()
     assert "only.first" in (folder / "tables" / "robustness.csv").read_text()
     assert "Shapley" in (folder / "tables" / "robustness.tex").read_text()
