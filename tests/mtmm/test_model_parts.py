@@ -33,7 +33,7 @@ every_wiring = pytest.mark.parametrize(
 
 
 def _config(**settings: object) -> dict[str, Any]:
-    return {"encoders": ENCODERS, "width": 6, **settings}
+    return {"encoders": ENCODERS, "width": 8, **settings}
 
 
 def _problems(config: Mapping[str, Any], description: Description) -> list[Problem]:
@@ -101,7 +101,7 @@ def test_what_a_sharing_has_beside_its_paths_is_a_part(description: Description)
     assert list(built.parts()["sharing"].parameters()) == []
     paths = (build_model(_config(), description, seed=seed) for seed in (0, 1))
     made = iter([path.sharing.path for path in paths])  # type: ignore[union-attr]
-    heads = {task.name: nn.Linear(6, 2) for task in description.tasks}
+    heads = {task.name: nn.Linear(8, 2) for task in description.tasks}
     model = PathModel(Gated(lambda users: next(made), ["left", "right"]), heads)  # type: ignore[arg-type, return-value]
     parts = model.parts()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
