@@ -22,7 +22,7 @@ DESCRIPTION = Description(
 )
 ONE = DESCRIPTION.select(["image"], ["b"])
 Train = dict[str, Any]
-NONE: Train = {"class_weights": None, "freeze": None, "lr_scale": None}
+NONE: Train = {"class_weights": None, "freeze": None, "lr_scale": None, "modality_dropout": 0.0}
 
 
 def written(description: Description, own_model: bool = False, **train: Any) -> Train:
@@ -88,8 +88,10 @@ def test_what_is_not_there_is_left_out() -> None:
         "freeze": ["encoders.text", "heads.a"],
         "lr_scale": {"heads.a": 2.0},
         "class_weights": {"a": "balanced"},
+        "modality_dropout": 0.3,  # of the only modality
     }
     assert written(ONE, **absent) == NONE
+    assert written(DESCRIPTION, modality_dropout=0.3) == {"modality_dropout": 0.3}
     there: Train = {
         "freeze": ["encoders"],
         "lr_scale": {"heads": 2.0, "heads.a": 3.0},
