@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.conditions import Exclusion
-from bench.matching import MATCH, OFF, PARAMETERS, asked, matched, nearest_width, unmatched
+from bench.matching import FAR, MATCH, OFF, PARAMETERS, matched, nearest_width, unmatched
 from bench.naming import ABSENT, look_up
 from bench.overrides import Choice, Override, OverrideError, SimplexPoint, apply
 from bench.simplex import simplex_points
 from bench.suite import Suite, SuiteError
 from bench.variant import Resolver, describe, with_defaults
 from mtmm.data import DATASETS
+from mtmm.model import model_settings
 from mtmm.registry import resolve
-from mtmm.settings import Path, Problem, found, listed, nearest
+from mtmm.settings import Path, Problem, found, listed, nearest, settings_of
 
 Config = dict[str, Any]
 
@@ -67,15 +68,15 @@ class Expansion:
 
     def _matched(self, choice: Choice, problems: list[Problem]) -> Choice:
         """The choice with the width that `match: parameters` comes to."""
-        wanted = asked(choice, self.raw)
+        raw = apply(self.raw, _with_points(choice, self.raw))
+        model = raw.get("model")
+        wanted = model.get("match", OFF) if isinstance(model, dict) else OFF
         if wanted != PARAMETERS:
             if wanted not in (OFF, None):
                 text = f"`match` must be {PARAMETERS} or {OFF}; found {found(wanted)}"
                 problems.append(Problem(MATCH, text))
             return unmatched(choice)
-        target = self._parameters(apply(self.raw, unmatched(self.suite.baseline)))
-        raw = apply(self.raw, unmatched(choice))
-        model = raw.get("model")
+        target = self._parameters(apply(self.raw, self.suite.baseline))
         if target is None or not isinstance(model, dict) or "name" in model:
             text = "`match: parameters` needs a model and a baseline put together from parts"
             problems.append(Problem(MATCH, text, combination=True))
@@ -84,9 +85,19 @@ class Expansion:
         def count(width: int) -> int | None:
             return self._parameters({**raw, "model": {**model, "width": width}})
 
-        width = nearest_width(count, target, start=max(1, round(target**0.25)))
-        if width is None:  # told when it is resolved
+        own = model.get("width", settings_of(model_settings)["width"].default)
+        width = nearest_width(count, target, start=own if isinstance(own, int) else 1)
+        size = None if width is None else count(width)
+        if width is None or size is None:
+            # Where it cannot be had at its own width either, that is told when it is resolved.
+            if isinstance(own, int) and count(own) is not None:
+                text = "`match: parameters` found no width near its own at which it can be made"
+                problems.append(Problem(MATCH, text, combination=True))
             return unmatched(choice)
+        if abs(size - target) > FAR * target:
+            text = f"`match: parameters` comes to {size:,} parameters at best"
+            told = f"{text}, and the baseline has {target:,}"
+            problems.append(Problem(MATCH, told, combination=True))
         return matched(choice, width)
 
     def _parameters(self, raw: Mapping[str, Any]) -> int | None:
@@ -148,10 +159,11 @@ class Expansion:
             return None
         if count > self.suite.max_params:
             return f"{count:,} parameters, more than max_params ({self.suite.max_params:,})"
-        needed, limit = self.resolver.memory_mib(config), self.suite.max_memory_mib
+        timed = () if self.suite.timing is None else self.suite.timing.batch_sizes
+        size = max((config["train"]["batch_size"], *timed))
+        needed, limit = self.resolver.memory_mib(config, size), self.suite.max_memory_mib
         if needed is None or needed <= limit:
             return None
-        size = config["train"]["batch_size"]
         return (
             f"about {needed:,} MiB to train {count:,} parameters at batch size {size}, more than "
             f"max_memory_mib ({limit:,})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from bench.overrides import Choice, Override
 from mtmm.settings import Path
@@ -12,17 +11,11 @@ MATCH: Path = ("model", "match")
 WIDTH: Path = ("model", "width")
 WIDEST = 65_536
 OFF, PARAMETERS = "off", "parameters"
+FAR = 0.1
+"""A size this far off the baseline's, as a share of that, is not matched."""
 
 Count = Callable[[int], int | None]
 """The parameters at a width; None where a model of that width cannot be had."""
-
-
-def asked(choice: Choice, base: Any) -> Any:
-    """What a variant's `match` is: its own, else the base's."""
-    own = [override.value for override in choice if override.target == MATCH]
-    model = base.get("model") if isinstance(base, dict) else None
-    of_base = model.get("match", OFF) if isinstance(model, dict) else OFF
-    return own[-1] if own else of_base
 
 
 def matched(choice: Choice, width: int) -> Choice:
@@ -41,11 +34,14 @@ def unmatched(choice: Choice) -> Choice:
 def nearest_width(count: Count, wanted: int, start: int) -> int | None:
     """The width whose parameters come nearest to `wanted`, the smaller of equals.
 
-    `count` rises with the width, apart from widths that cannot be had. None where none can be.
+    `count` rises with the width, apart from widths that cannot be had. `start`, the width it had,
+    is kept where the width changes nothing. None where no width near that can be had.
     """
     step = _step(count, start)
     if step is None:
         return None
+    if count(step) == count(64 * step):
+        return start
     low, high = 1, max(1, WIDEST // step)
     while low < high:  # the first that has at least as many
         middle = (low + high) // 2
@@ -59,9 +55,12 @@ def nearest_width(count: Count, wanted: int, start: int) -> int | None:
     return min(sizes, key=lambda w: (abs(sizes[w] - wanted), w), default=None)
 
 
+_COARSEST = 64
+
+
 def _step(count: Count, start: int) -> int | None:
     """The distance of widths that can be had: 1, or what heads must divide."""
-    for step in (1, 2, 4, 8, 16, 32, 64):
+    for step in range(1, _COARSEST + 1):
         near = max(step, start // step * step)
         if all(count(w) is not None for w in (near, near + step)):
             return step

@@ -36,7 +36,9 @@ def mapping(raw: object, key: str, problems: list[Problem]) -> dict[str, Any]:
 def _empty_or_twice(values: list[Any]) -> bool:
     # A subset is the same in any order.
     alike = [sorted(value) if isinstance(value, list) else value for value in values]
-    return not values or [] in values or any(alike.count(value) > 1 for value in alike)
+    twice = any(alike.count(value) > 1 for value in alike)
+    inside = any(isinstance(value, list) and len(set(value)) < len(value) for value in values)
+    return not values or [] in values or twice or inside
 
 
 def resolve_robustness(

@@ -33,6 +33,8 @@ class Condition:
     name: str
     change: Change
     seed: int
+    subset: tuple[str, ...] | None = None
+    """The modalities that are left, where it is about those."""
 
     def load(self, plain: Load) -> Load:
         """As `plain`, with every batch changed; from the same random numbers in every call."""
@@ -50,16 +52,17 @@ def conditions(config: Mapping[str, Any], bundle: DataBundle, seed: int) -> list
     """What `robustness:` of a resolved variant asks for."""
     asked = config["robustness"]
     found = [
-        Condition(f"only.{'+'.join(names)}", _only(names), seed)
+        Condition(f"only.{'+'.join(names)}", _only(names), seed, names)
         for names in subsets(asked["subsets"], config["modalities"])
     ]
     found += [
-        Condition(f"missing.{rate:g}", _missing(rate), seed) for rate in asked["missing"] or ()
+        Condition(f"missing.{_short(rate)}", _missing(rate), seed)
+        for rate in asked["missing"] or ()
     ]
     if asked["noise"]:
         for name, spread in _spreads(bundle).items():
             found += [
-                Condition(f"noise.{name}.{sd:g}", _noise(name, sd * spread), seed)
+                Condition(f"noise.{name}.{_short(sd)}", _noise(name, sd * spread), seed)
                 for sd in asked["noise"]
             ]
     return found
@@ -77,13 +80,16 @@ def subsets(asked: object, modalities: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def told(
+    asked: Sequence[Condition],
     measures: Mapping[str, Measures],
     whole: float,
     objectives: Mapping[str, Objective],
     constant: Measures,
     modalities: Sequence[str],
 ) -> dict[str, Any]:
-    """Score and metrics under each condition, and each modality's part in the score `whole`.
+    """Score and metrics under each condition `asked`, and each modality's part in `whole`.
+
+    `measures` are by a condition's name, `whole` is the score without any.
 
     `constant` are the measures of the constant prediction. The parts are Shapley values, where all
     subsets are among the conditions.
@@ -93,9 +99,9 @@ def told(
         score = primary_score(task_scores(objectives, of_tasks, constant))
         result[name] = {"score": score, "tasks": of_tasks}
     scores = {
-        frozenset(name.removeprefix("only.").split("+")): of["score"]
-        for name, of in result.items()
-        if name.startswith("only.")
+        frozenset(condition.subset): result[condition.name]["score"]
+        for condition in asked
+        if condition.subset is not None
     }
     return {"conditions": result, "shapley": shapley(scores, whole, modalities)}
 
@@ -122,6 +128,11 @@ def shapley(
             for chosen in combinations(others, size)
         )
     return parts
+
+
+def _short(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def _only(names: Sequence[str]) -> Change:

@@ -303,6 +303,7 @@ def _report(
     if asked:
         ordered = {name: {t: of[t] for t in step.objectives} for name, of in changed.items()}
         report["robustness"] = told(
+            asked,
             ordered,
             report["scores"]["test"],
             step.objectives,

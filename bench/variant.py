@@ -128,13 +128,13 @@ class Resolver:
             self._sizes[id(model)] = model_size(model, description_of(config))
         return self._sizes[id(model)]
 
-    def memory_mib(self, config: Config) -> int | None:
-        """About how much memory it takes to train a variant resolved here; None as above."""
+    def memory_mib(self, config: Config, batch_size: int) -> int | None:
+        """About what a step of a variant resolved here takes at a batch size; None as above."""
         count = self.parameters(config)
         if count is None:
             return None
         values = fused_values(config["model"], description_of(config))
-        return memory_mib(count, values, config["train"]["batch_size"])
+        return memory_mib(count, values, batch_size)
 
     def _text(self, raw: object) -> str:
         """The value as text; that of a part which many variants share is made once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from torch import Tensor, nn
@@ -39,6 +40,11 @@ class PathModel(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> ModelOutput:
         """Shapes: inputs `[B, *shape]`, present boolean `[B]`; outputs as the heads make them."""
         features, shared = self.sharing(inputs, present)
+        # A sharing that makes features of its own need not hand on who is there.
+        features = {
+            task: made if made.present is not None else replace(made, present=present)
+            for task, made in features.items()
+        }
         outputs = {
             task: head(features[task]) for task, head in zip(self.tasks, self.heads, strict=True)
         }

@@ -109,17 +109,25 @@ def _decision_size(
 
 
 def fused_values(config: Config, description: Description) -> int:
-    """Numbers in the largest tensor that the fusion makes of one sample; 0 where unknown."""
+    """Numbers in the largest tensors that the fusions of all paths make of one sample.
+
+    0 where that is unknown.
+    """
     make, settings = FUSIONS[config["fusion"]["name"]], settings_in(config["fusion"])
-    dims = _dims(make, _encoders(config, description))
-    return 0 if dims is None else make.values_per_sample(dims, config["width"], **settings)
+    encoders, paths = _encoders(config, description), _path_count(config, description)
+    dims = _dims(make, encoders)
+    if dims is None or not isinstance(paths, int):
+        return 0
+    if make.level == "token":
+        settings["tokens"] = {name: encoder.token_count for name, encoder in encoders.items()}
+    return paths * make.values_per_sample(dims, config["width"], **settings)
 
 
 def memory_mib(parameters: int, values: int, batch_size: int) -> int:
-    """About the memory of a training step in MiB: what parameters and the fusion take for sure.
+    """About the memory of a training step in MiB: what parameters and fusions take for sure.
 
-    Weights, gradients and Adam's two averages, and the largest tensor of the fusion with its
-    gradient, `values` numbers a sample, all of 4 bytes. Encoders' activations come on top.
+    Weights, gradients and Adam's two averages, and the largest tensors of the fusions with their
+    gradients, `values` numbers a sample, all of 4 bytes. Encoders' activations come on top.
     """
     return round((16 * parameters + 8 * values * batch_size) / 2**20)
 

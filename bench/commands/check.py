@@ -29,14 +29,13 @@ def _told(one: Registration) -> bool:
         print(f"{owner}: registered; only fusions have further checks")
         return False
     make = FUSIONS[one.name]
-    cases = cases_of(make)
-    if not cases:
-        print(f"{owner}: not checked: its `check` allows none of one, two or three modalities")
-        return False
     wrong = broken(make)
     for name, text in wrong:
         print(f"{owner} breaks `{name}`: {one_line(text)}")
-    counts = " and ".join(str(len(case.dims)) for case in cases)
     if not wrong:
+        counts = " and ".join(str(len(case.dims)) for case in cases_of(make))
+        if not counts:
+            print(f"{owner}: not checked: its `check` allows none of one, two or three modalities")
+            return False
         print(f"{owner}: conforms ({len(INVARIANTS)} invariants, {counts} modalities)")
     return bool(wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ NOTES = (
     "modalities could come; the constant prediction is 0, and the parts sum to the score.",
 )
 
-_PREFIXES = ("robust.", "shapley.")
+_NOISE = re.compile(r"(.*?)\.([0-9][0-9.e+-]*)")
 
 
 def robustness(frame: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def robustness(frame: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
     asked = [
         name
         for name in frame.columns
-        if name.startswith(_PREFIXES) and (name.startswith("shapley.") or _is_score(name))
+        if name.startswith("shapley.") or (name.startswith("robust.") and name.endswith(".score"))
     ]
     if not asked:
         return pd.DataFrame()
@@ -62,21 +63,6 @@ def robustness_columns(table: pd.DataFrame) -> list[Column]:
     return columns
 
 
-def _is_score(name: str) -> bool:
-    """Whether it is a condition's score, and not a task's: tasks have a metric behind them."""
-    kind, rest = name.removeprefix("robust.").split(".", 1)
-    if not rest.endswith(".score"):
-        return False
-    condition = rest.removesuffix(".score")
-    if kind == "only":
-        return "." not in condition
-    try:
-        float(condition if kind == "missing" else condition.split(".", 1)[1])
-    except (IndexError, ValueError):
-        return False
-    return True
-
-
 def _short(name: str) -> str:
     return name.removeprefix("robust.").removeprefix("test.").removesuffix(".score")
 
@@ -88,7 +74,8 @@ def _heading(name: str) -> str:
     if kind == "shapley":
         return f"Shapley {one_line(rest)}\npoints"
     if kind == "noise":
-        modality, _, sd = rest.partition(".")
+        # A name may have dots, as a number has.
+        modality, sd = match.groups() if (match := _NOISE.fullmatch(rest)) else (rest, "")
         return f"noise {one_line(modality)}\n{sd} sd: %"
     return f"{kind} {one_line(rest)}\n%"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
@@ -76,6 +77,16 @@ class Encoder(nn.Module):
         stage = self.stages[name]
         assert isinstance(stage, Stage)
         return stage.out_shape[0 if self.map_stage else -1]
+
+    @property
+    def token_count(self) -> int:
+        """How many tokens it hands on: positions of a map, words, or its only vector."""
+        name = self.map_stage or self.token_stage
+        if name is None:
+            return 1
+        stage = self.stages[name]
+        assert isinstance(stage, Stage)
+        return math.prod(stage.out_shape[1:]) if self.map_stage else stage.out_shape[0]
 
     def until_tokens(self) -> list[str]:
         """The stages up to its tokens, all where it has none."""

@@ -55,7 +55,10 @@ class Fusion(nn.Module):
 
     @classmethod
     def values_per_sample(cls, dims: Mapping[str, int], out_dim: int, **settings: Any) -> int:
-        """How many numbers the largest tensor that it makes of one sample has."""
+        """How many numbers the largest tensor that it makes of one sample has.
+
+        A token-level fusion is given the number of `tokens` by modality besides its settings.
+        """
         return sum(dims.values()) + out_dim
 
     def check_batch(self, features: Mapping[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mtmm.blame import blame
 from mtmm.fusion.base import Fusion
+from mtmm.settings import Component, settings_of
 
 OUT_DIM = 8
 SAMPLES = 5
@@ -73,12 +74,14 @@ Invariant = Callable[[Case], Iterator[str]]
 def cases_of(make: type[Fusion]) -> list[Case]:
     """Two and three modalities, as far as the class allows them; one where it takes no more."""
     found = []
+    component: Component = make
+    defaults = {name: setting.default for name, setting in settings_of(component).items()}
     for count in (1, 2, 3):
         dims = dict(list(DIMS.items())[:count])
         if make.level == "decision":
             dims = dict.fromkeys(dims, OUT_DIM)
         try:
-            make.check(list(dims), {})
+            make.check(list(dims), defaults)
         except ValueError:
             continue
         if count > 1 or make.max_modalities == 1:
@@ -89,11 +92,15 @@ def cases_of(make: type[Fusion]) -> list[Case]:
 def broken(make: type[Fusion]) -> list[tuple[str, str]]:
     """Name of every invariant that the class breaks, and how; an exception breaks one, too."""
     told: dict[str, str] = {}
-    for case in cases_of(make):
+    try:
+        cases = cases_of(make)
+    except Exception as error:
+        return [("check", f"raised {blame(error)}")]
+    for case in cases:
         for name, invariant in INVARIANTS.items():
             try:
                 wrong = next(invariant(case), None)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 wrong = f"raised {blame(error)}"
             if wrong is not None and name not in told:
                 told[name] = f"{wrong} (modalities: {', '.join(case.dims)})"
@@ -252,7 +259,7 @@ def padding(case: Case) -> Iterator[str]:
 
 def nothing_present(case: Case) -> Iterator[str]:
     """A sample without any modality has a finite output, the same as every other such sample."""
-    fusion = case.build()
+    fusion = case.build().eval()
     absent = {name: torch.zeros(SAMPLES, dtype=torch.bool) for name in case.dims}
     features = {name: torch.full_like(value, math.nan) for name, value in case.features().items()}
     out = fusion(features, absent)
@@ -270,7 +277,7 @@ def unit_variance(case: Case) -> Iterator[str]:
     if case.level == "decision":
         return
     case = replace(case, dims={name: 16 * dim for name, dim in case.dims.items()}, out_dim=64)
-    outputs = [case.build(seed)(case.features(256)) for seed in range(5)]
+    outputs = [case.build(seed).eval()(case.features(256)) for seed in range(5)]
     moment = torch.stack(outputs).detach().square().mean().item()
     if not 0.5 <= moment <= 2:
         yield f"the output's second moment at initialisation must be near 1; found {moment:.3g}"

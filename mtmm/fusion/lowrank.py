@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -52,3 +52,10 @@ class LowRank(Fusion):
     def parameter_count(cls, dims: Mapping[str, int], out_dim: int, *, rank: int = 16) -> int:
         """R o Σ (D_m + 1) + r + o."""
         return rank * out_dim * sum(dim + 1 for dim in dims.values()) + rank + out_dim
+
+    @classmethod
+    def values_per_sample(
+        cls, dims: Mapping[str, int], out_dim: int, *, rank: int = 16, **settings: Any
+    ) -> int:
+        """The factors of all modalities, M R o."""
+        return len(dims) * rank * out_dim

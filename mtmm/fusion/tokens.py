@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mtmm.attention import RATIO
 from mtmm.fusion.base import Fusion, linear
 from mtmm.settings import Range
 
@@ -70,6 +71,20 @@ class TokenFusion(Fusion):
             real = mask[:, :, None]
             made.append(Tokens(torch.where(real, projection(torch.where(real, x, 0.0)), 0.0), mask))
         return made
+
+    @classmethod
+    def values_per_sample(
+        cls,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        tokens: Mapping[str, int] | None = None,
+        heads: int = 1,
+        **settings: Any,
+    ) -> int:
+        """The hidden layer of a feed-forward part, R o S, or the scores of all heads, H S²."""
+        count = len(dims) if tokens is None else sum(tokens.values())
+        return max(RATIO * out_dim * count, heads * count * count)
 
     @staticmethod
     def projection_count(dims: Mapping[str, int], out_dim: int) -> int:

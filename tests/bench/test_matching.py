@@ -66,6 +66,51 @@ def _description(config: dict[str, Any]) -> Any:
     return description_of(config)
 
 
+def test_a_width_that_changes_nothing_is_kept(suite: dict[str, Any]) -> None:
+    suite |= {"dataset": {"name": "interactions"}, "tasks": ["synergy"]}
+    suite |= {"model": {"width": 8}, "sweep": [], "baseline": {"fusion": "sum"}}
+    suite["sweep"] = [{"fusion": ["sum", "late_mean_prob"], "model.match": ["off", "parameters"]}]
+    planned = plan(suite)
+    assert {v.config["model"]["width"] for v in planned.variants} == {8}
+    (skip,) = planned.skips
+    assert "`match: parameters` comes to 36 parameters at best, and the baseline has 162" in (
+        skip.reason
+    )
+
+
+def test_a_size_out_of_reach_is_skipped_with_the_figure(suite: dict[str, Any]) -> None:
+    suite = _matched(suite, "sum")
+    suite["sweep"][0]["encoders.image"] = [
+        {"name": "resnet18"},
+        suite["model"]["encoders"]["image"],
+    ]
+    suite["baseline"]["encoders.image"] = suite["model"]["encoders"]["image"]
+    reasons = [skip.reason for skip in plan(suite).skips]
+    assert len(reasons) == 2
+    assert all("parameters at best, and the baseline has" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("heads", [3, 6])
+def test_heads_of_any_number_are_matched(suite: dict[str, Any], heads: int) -> None:
+    suite = _matched(suite)
+    suite["model"]["width"] = 96
+    early = {"name": "early", "heads": heads}
+    suite["sweep"][0]["fusion"] = ["concat", early]
+    widths = {v.config["model"]["width"] for v in plan(suite).variants}
+    assert len(widths) == 2
+    assert all(width % heads == 0 for width in widths)
+
+
+def test_in_a_swept_model_it_holds_and_is_checked(suite: dict[str, Any]) -> None:
+    model = {**suite["model"], "width": 64}
+    suite |= {"model": model, "baseline": {"fusion": "concat"}}
+    suite["sweep"] = [{"model": [model, {**model, "fusion": "mi", "match": "parameters"}]}]
+    assert sorted(v.config["model"]["width"] for v in plan(suite).variants) == [30, 64]
+    suite["sweep"][0]["model"][1]["match"] = "nonsense"
+    with pytest.raises(InputError, match="`match` must be parameters or off; found the word 'non"):
+        plan(suite)
+
+
 def test_of_the_base_it_holds_for_every_variant(suite: dict[str, Any]) -> None:
     suite = _matched(suite)
     suite["model"]["match"] = "parameters"
@@ -92,6 +137,27 @@ def test_memory_is_computed_before_it_is_taken(suite: dict[str, Any]) -> None:
     suite["model"]["fusion"] = "mi"
     with pytest.raises(InputError, match=r"model: about .* MiB to train 64,"):
         plan(suite)
+
+
+def test_what_is_timed_and_every_path_count(suite: dict[str, Any]) -> None:
+    suite |= {"sweep": [{"fusion": ["sum", "tensor"]}], "max_memory_mib": 50}
+    suite["timing"] = {"batch_sizes": [100_000]}
+    assert [skip.name for skip in plan(suite).skips] == ["tensor"]
+    suite["timing"] = {"batch_sizes": [8]}
+    assert not plan(suite).skips
+    suite |= {"max_memory_mib": 100}
+    suite["train"]["batch_size"] = 2**17
+    suite["sweep"] = [{"fusion": ["tensor"], "sharing": ["hard", "separate"]}]
+    (skip,) = plan(suite).skips
+    assert "separate" in skip.name
+
+
+def test_attention_between_many_tokens_counts(suite: dict[str, Any]) -> None:
+    suite["model"]["encoders"]["image"] = {"name": "vit_small", "patch": 1, "layers": 1}
+    suite |= {"sweep": [{"fusion": ["sum", "early"]}], "max_memory_mib": 4000}
+    suite["train"]["batch_size"] = 512
+    (skip,) = plan(suite).skips
+    assert skip.name == "early"
 
 
 def test_the_largest_tensor_of_a_fusion_counts(suite: dict[str, Any]) -> None:

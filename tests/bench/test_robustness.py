@@ -9,9 +9,10 @@ import torch
 
 from bench.api import plan
 from bench.errors import InputError
-from bench.robustness import conditions, shapley, subsets
+from bench.robustness import Condition, conditions, shapley, subsets, told
 from bench.training import train
-from mtmm.spec import DataBundle
+from mtmm.heads.judging import objectives
+from mtmm.spec import DataBundle, Task
 
 CPU = torch.device("cpu")
 
@@ -101,6 +102,27 @@ def test_a_subset_scores_what_its_model_does_without_the_rest(
     assert condition.name == "only.image"
 
 
+def test_rates_that_differ_little_are_conditions_of_their_own(
+    config: dict[str, Any], bundle: DataBundle
+) -> None:
+    asked = _asking(config, missing=[0.3, 0.30000001, 0.0])
+    names = [condition.name for condition in conditions(asked, bundle, seed=0)]
+    assert names == ["missing.0.3", "missing.0.30000001", "missing.0"]
+
+
+def test_names_of_modalities_may_hold_any_sign() -> None:
+    names = ["a+b", "c.d"]
+    asked = [Condition(f"only.{name}", lambda batch, _: batch, 0, (name,)) for name in names]
+    judged = objectives((Task(name="t", kind="classification", classes=2),))
+    constant = {"t": {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0}}
+    measures = {
+        condition.name: {"t": {**constant["t"], "accuracy": value}}
+        for condition, value in zip(asked, (0.7, 0.6), strict=True)
+    }
+    found = told(asked, measures, 0.8, judged, constant, names)
+    assert found["shapley"] == pytest.approx({"a+b": 0.5, "c.d": 0.3})
+
+
 def test_modality_dropout_trains_otherwise_and_repeats(
     config: dict[str, Any], bundle: DataBundle
 ) -> None:
@@ -116,6 +138,7 @@ def test_modality_dropout_trains_otherwise_and_repeats(
     [
         ({"subsets": [["image", "txt"]]}, "unknown modality 'txt'; did you mean 'text'?"),
         ({"subsets": [[]]}, "`subsets` must name one or more, none of them empty and none twice"),
+        ({"subsets": [["image", "image"]]}, "`subsets` must name one or more, none of them"),
         ({"subsets": [["image"], ["image"]]}, "`subsets` must name one or more, none of them"),
         ({"subsets": "every"}, "`subsets` of robustness must be"),
         ({"missing": [1.0]}, "`missing` of robustness: item 0 must be a number at least 0 and"),

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 
 import torch
 from rich.console import Console
@@ -85,11 +86,13 @@ def make_arm(name: str, count: int, width: int) -> Arm | str | None:
 
 def measure(arms: list[Arm], rounds: int) -> None:
     """Time the arms in turns, then the memory of each."""
-    for arm in arms:
-        arm.step(lambda: None)
+    random = Random(0)
     for number in range(rounds):
-        for arm in arms[number % len(arms) :] + arms[: number % len(arms)]:
-            samples = [_timed(arm) for _ in range(5)]
+        # Not always behind the same one, whose data fill the caches.
+        for arm in random.sample(arms, len(arms)):
+            step_ms = sum(_timed(arm))  # warms up
+            count = min(max(3, round(20 / step_ms)), 50)
+            samples = [_timed(arm) for _ in range(count)]
             middle = [sorted(times)[len(times) // 2] for times in zip(*samples, strict=True)]
             arm.forward_ms[number], arm.backward_ms[number] = middle
             arm.step_ms[number] = sum(middle)

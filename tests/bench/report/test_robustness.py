@@ -25,7 +25,7 @@ def _frame() -> pd.DataFrame:
                     "seed": seed,
                     "test.score": 0.5 + shift + 0.01 * seed,
                     "robust.only.image.score": 0.3 + shift,
-                    "robust.only.image.script.score": 9.0,
+                    "robust.only.image.script.accuracy": 9.0,
                     "robust.missing.0.5.score": 0.4 if variant == "sum" else math.nan,
                     "robust.missing.0.5.script.accuracy": 9.0,
                     "robust.noise.image.2.score": 0.2,

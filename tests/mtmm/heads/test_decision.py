@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from mtmm.heads.decision import DecisionHead
-from mtmm.model import build_model, resolve_model
+from mtmm.model import PathModel, build_model, resolve_model
 from mtmm.settings import Problem
-from mtmm.spec import Batch, Description, Features, Task
+from mtmm.spec import Batch, Description, Features, SharedSpace, Task
 
 CONFIG = {
     "encoders": {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm"}},
@@ -41,6 +43,21 @@ def test_gradients_for_z_are_those_of_all_modalities(
     (gradient,) = torch.autograd.grad(output.outputs["left"].square().sum(), z)
     assert (gradient[batch.present["image"]][:, :8] != 0).any()
     assert (gradient[batch.present["text"]][:, 8:] != 0).any()
+
+
+def test_a_sharing_need_not_hand_on_who_is_there(description: Description, batch: Batch) -> None:
+    model = build_model(CONFIG, description)
+    expected = model(batch.inputs, batch.present).outputs
+    assert isinstance(model, PathModel)
+    forward = model.sharing.forward
+
+    def forgetful(*given: Any) -> tuple[dict[str, Features], SharedSpace]:
+        features, shared = forward(*given)
+        return {task: Features(vector=f.vector) for task, f in features.items()}, shared
+
+    model.sharing.forward = forgetful  # type: ignore[method-assign, assignment]
+    for task, output in model(batch.inputs, batch.present).outputs.items():
+        assert torch.equal(output, expected[task])
 
 
 def test_decisions_are_fused_of_classifications_only(description: Description) -> None:
