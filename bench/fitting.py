@@ -14,6 +14,7 @@ from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
 from mtmm.heads.base import Objective
+from mtmm.registry import settings_in
 from mtmm.settings import (
     Component,
     Path,
@@ -164,8 +165,13 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             )
             problems.append(Problem(("weighting",), text, combination=True))
             return
-        if space is not None and space not in wiring.spaces:
-            has = listed(sorted(wiring.spaces)) if wiring.spaces else "none"
+        if len(config["tasks"]) < wiring.fewest_tasks:
+            text = f"'{sharing}' is for {wiring.fewest_tasks} or more tasks; found 1 (use hard)"
+            problems.append(Problem(("model", "sharing"), text, combination=True))
+            return
+        spaces = wiring.spaces_with(**settings_in(config["model"]["sharing"]))
+        if space is not None and space not in spaces:
+            has = listed(sorted(spaces)) if spaces else "none"
             text = f"'{weighting}' takes gradients in {space}, which '{sharing}' has not"
             problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))
         fusion = config["model"]["fusion"]["name"]
@@ -181,7 +187,9 @@ def _nothing_to_compare(config: Mapping[str, Any]) -> str | None:
     if len(config["tasks"]) < 2:
         return "there is one task"
     sharing = config["model"].get("sharing")
-    if sharing is not None and "theta" not in SHARINGS[sharing["name"]].spaces:
+    if sharing is None:
+        return None
+    if "theta" not in SHARINGS[sharing["name"]].spaces_with(**settings_in(sharing)):
         return f"in '{sharing['name']}' none do"
     return None
 

@@ -66,8 +66,8 @@ class PathModel(nn.Module):
         paths = [module for module in self.sharing.modules() if isinstance(module, Path)]
         encoders: dict[str, list[nn.Module]] = {}
         for path in paths:
-            for modality, encoder in zip(path.modalities, path.encoders, strict=True):
-                encoders.setdefault(modality.name, []).append(encoder)
+            for modality in path.modalities:
+                encoders.setdefault(modality.name, []).extend(path.stages(modality.name))
         grouped: dict[str, list[nn.Module]] = {
             **{f"encoders.{name}": modules for name, modules in encoders.items()},
             "fusion": [
@@ -228,17 +228,20 @@ def build_model(config: Mapping[str, Any], description: Description, *, seed: in
     fusion = resolved["fusion"]
     level = FUSIONS[fusion["name"]].level
 
-    def make_path(users: Sequence[str]) -> Path:
-        encoders = [_build_encoder(resolved, modality, users, seed) for modality in modalities]
+    def make_path(users: Sequence[str], place: str = "") -> Path:
+        # Without a place names are as they are for a path of those tasks alone.
+        names = (*sorted(users), *([f"/{place}"] if place else []))
+        encoders = [_build_encoder(resolved, modality, names, seed) for modality in modalities]
         if level == "decision":
             return Path(modalities, encoders, SideBySide())
         dims = fused_dims(modalities, encoders, level)
-        with seeded(seed, "fusion", *sorted(users)):
+        with seeded(seed, "fusion", *names):
             built = FUSIONS[fusion["name"]](dims, resolved["width"], **settings_in(fusion))
         return Path(modalities, encoders, built)
 
     sharing = resolved["sharing"]
-    wired = SHARINGS[sharing["name"]](make_path, tasks, **settings_in(sharing))
+    with seeded(seed, "sharing"):  # what it has beside its paths
+        wired = SHARINGS[sharing["name"]](make_path, tasks, **settings_in(sharing))
     heads: dict[str, nn.Module] = {}
     for task in description.tasks:
         if level == "decision":
@@ -291,11 +294,11 @@ def _make_head(dim: int, task: Task) -> Head:
 
 
 def _build_encoder(
-    resolved: Mapping[str, Any], modality: Modality, users: Sequence[str], seed: int
+    resolved: Mapping[str, Any], modality: Modality, names: Sequence[str], seed: int
 ) -> Encoder:
     config = resolved["encoders"][modality.name]
     make_encoder: Callable[..., Encoder] = ENCODERS[config["name"]]
-    with seeded(seed, "encoder", modality.name, *sorted(users)):
+    with seeded(seed, "encoder", modality.name, *names):
         encoder = make_encoder(modality, resolved["width"], **settings_in(config))
     if FUSIONS[resolved["fusion"]["name"]].level == "token":
         encoder.end_at_tokens()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from mtmm.encoders.base import Encoder
+from mtmm.attention import masked_mean
+from mtmm.encoders.base import Encoder, State
 from mtmm.fusion.base import Fusion
 from mtmm.spec import Features, Modality
+
+INPUT = "input"
+"""The name under which a trail has what the first stage reads."""
+
+Trails = Mapping[str, Mapping[str, State]]
+"""By modality, what the stages of its encoder have handed on so far, by their names in order."""
 
 
 class SideBySide(nn.Module):
@@ -49,6 +56,78 @@ class Path(nn.Module):
             features[modality.name] = encoder(x, mask)
         return Features(vector=self._fused(features, present), present=present)
 
+    @property
+    def width(self) -> int:
+        """The width of its feature."""
+        if isinstance(self.fusion, Fusion):
+            return self.fusion.out_dim
+        return sum(encoder.dim for encoder in self._encoders())
+
+    @property
+    def depth(self) -> int:
+        """The number of stages of its longest encoder."""
+        return max(len(encoder.names) for encoder in self._encoders())
+
+    def start(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Trails:
+        """What the first stages read: for whoever runs a path stage by stage."""
+        return {
+            modality.name: {
+                INPUT: State(*visible(inputs[modality.name], modality, present[modality.name]))
+            }
+            for modality in self.modalities
+        }
+
+    def advance(self, trails: Trails, level: int) -> Trails:
+        """The trails after the stage of that number of every encoder that has it."""
+        after = {}
+        for modality, encoder in zip(self.modalities, self._encoders(), strict=True):
+            trail = trails[modality.name]
+            if level < len(encoder.names):
+                name = encoder.names[level]
+                trail = {**trail, name: encoder.stages[name](*list(trail.values())[-1])}
+            after[modality.name] = trail
+        return after
+
+    def finish(self, trails: Trails, present: Mapping[str, Tensor]) -> Features:
+        """The fused feature, from trails to the ends of all encoders."""
+        features = {}
+        for modality, encoder in zip(self.modalities, self._encoders(), strict=True):
+            told = {name: s for name, s in trails[modality.name].items() if name != INPUT}
+            features[modality.name] = encoder.read(told)
+        return Features(vector=self._fused(features, present), present=present)
+
+    def pooled(self, trails: Trails) -> Tensor:
+        """What all encoders have come to, averaged over positions and tokens, in one vector."""
+        return torch.cat([_pooled(list(trail.values())[-1]) for trail in trails.values()], dim=1)
+
+    def pooled_width(self, level: int) -> int:
+        """The width of `pooled` behind the stage of that number."""
+        shapes = (e.shape_of(e.names[min(level, len(e.names) - 1)]) for e in self._encoders())
+        return sum(shape[0] if len(shape) == 3 else shape[-1] for shape in shapes)
+
+    def keep(self, levels: Container[int], *, fusion: bool) -> None:
+        """Drop the stages whose numbers are none of these and, unless asked, the fusion.
+
+        Another path runs them in the place of this one.
+        """
+        for encoder in self._encoders():
+            encoder.keep(levels)
+        if not fusion:
+            self.fusion = SideBySide()
+
+    def stages(self, modality: str) -> list[nn.Module]:
+        """The stages of a modality's encoder that this path has."""
+        named = zip(self.modalities, self._encoders(), strict=True)
+        return [s for m, encoder in named if m.name == modality for s in encoder.stages.values()]
+
+    def level(self, level: int) -> list[nn.Module]:
+        """The stages of that number that this path has."""
+        named = ((e, e.names[level]) for e in self._encoders() if level < len(e.names))
+        return [encoder.stages[name] for encoder, name in named if name in encoder.stages]
+
+    def _encoders(self) -> list[Encoder]:
+        return [encoder for encoder in self.encoders if isinstance(encoder, Encoder)]
+
     def _fused(self, features: Mapping[str, Features], present: Mapping[str, Tensor]) -> Tensor:
         if isinstance(self.fusion, Fusion) and self.fusion.level == "token":
             tokens = {name: tokens_of(made) for name, made in features.items()}
@@ -57,6 +136,12 @@ class Path(nn.Module):
             return fused
         fused = self.fusion({name: made.vector for name, made in features.items()}, present)
         return fused
+
+
+def _pooled(state: State) -> Tensor:
+    if state.x.dim() == 4:
+        return state.x.mean((2, 3))
+    return masked_mean(*state) if state.x.dim() == 3 else state.x
 
 
 def tokens_of(features: Features) -> Tensor:

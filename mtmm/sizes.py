@@ -18,7 +18,7 @@ from mtmm.encoders.base import Encoder, Stage
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion
 from mtmm.heads import HEADS
-from mtmm.model import decision_fusion
+from mtmm.model import build_model, decision_fusion
 from mtmm.registry import settings_in
 from mtmm.settings import Problem, found
 from mtmm.sharing import SHARINGS
@@ -62,9 +62,13 @@ def misfits(config: Config, description: Description) -> Iterator[Problem]:
 def model_size(config: Config, description: Description) -> int | None:
     """The number of parameters of a resolved model put together from parts, at most.
 
-    Exact where every path is a whole one of its own, as in `hard` and `separate`; None where a
-    part cannot be made without memory, or not at all: `misfits` tells.
+    Exact but where the model as a whole cannot be made without memory; None where a part cannot, or
+    not at all: `misfits` tells.
     """
+    if not SHARINGS[config["sharing"]["name"]].whole_paths:
+        whole = _on_meta(build_model, (config, description), {})
+        if isinstance(whole, nn.Module):
+            return _count(whole)
     encoders = _encoders(config, description)
     fused, paths = _fusion_size(config, encoders), _path_count(config, description)
     if FUSIONS[config["fusion"]["name"]].level == "decision":
@@ -143,7 +147,10 @@ def _dims(make: type[Fusion], encoders: Mapping[str, Any]) -> dict[str, int] | N
 
 def _misfits_of_paths(config: Config, description: Description) -> Iterator[Problem]:
     fused = _fusion_size(config, _encoders(config, description))
-    paths = _path_count(config, description)
+    paths: object = _path_count(config, description)
+    whole_paths = SHARINGS[config["sharing"]["name"]].whole_paths
+    if not whole_paths and not isinstance(fused, _Failure) and not isinstance(paths, _Failure):
+        paths = _on_meta(build_model, (config, description), {})
     for kind, result in (("fusion", fused), ("sharing", paths)):
         if isinstance(result, _Failure):
             text = f"{kind} '{config[kind]['name']}': {result.text}"

@@ -35,6 +35,7 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
 HELPERS = {
     "data": {"cache", "fetch", "glyph_faces", "splits"},
     "encoders": {"attentive", "words"},
+    "sharing": {"gates", "mixing", "progressive"},
     "fusion": {"conformance", "decision", "pair", "projected", "tokens"},
     "heads": {"decision", "judging"},
     "weighting": {"gramian", "jacobian", "making", "stateful", "usage"},

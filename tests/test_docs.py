@@ -25,6 +25,7 @@ from bench.report.frame import load_frame
 from mtmm.components import restore, snapshot
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
+from mtmm.sharing import SHARINGS
 from mtmm.weighting import WEIGHTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +117,16 @@ def test_the_guide_to_weightings() -> None:
         re.findall(r"`(\w+)`", text[text.index("## What there is") : text.index("## How")])
     )
     assert set(WEIGHTINGS) <= listed
+
+
+def test_the_guide_to_sharing() -> None:
+    text = (ROOT / "docs" / "sharing.md").read_text(encoding="utf-8")
+    (suite,) = blocks(text, "yaml")
+    assert len(plan(parse(suite, "sharing.md").value).variants) == 8
+    for name, sharing in SHARINGS.items():
+        (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+        told = row.split("|")[3]
+        assert all(space in told for space in sharing.spaces or {"none"}), name
 
 
 @pytest.mark.usefixtures("unregistered_after")

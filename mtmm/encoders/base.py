@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -61,6 +61,8 @@ class Encoder(nn.Module):
     def __init__(self, stages: Mapping[str, Stage]) -> None:
         super().__init__()
         self.stages = nn.ModuleDict(stages)
+        self.names = tuple(stages)
+        self._shapes = {name: stage.out_shape for name, stage in stages.items()}
         (self.dim,) = list(stages.values())[-1].out_shape
 
     @classmethod
@@ -74,9 +76,11 @@ class Encoder(nn.Module):
         name = self.map_stage or self.token_stage
         if name is None:
             return self.dim
-        stage = self.stages[name]
-        assert isinstance(stage, Stage)
-        return stage.out_shape[0 if self.map_stage else -1]
+        return self._shapes[name][0 if self.map_stage else -1]
+
+    def shape_of(self, stage: str) -> tuple[int, ...]:
+        """What a stage makes of one sample, whether this encoder runs it or another one does."""
+        return self._shapes[stage]
 
     @property
     def token_count(self) -> int:
@@ -84,9 +88,8 @@ class Encoder(nn.Module):
         name = self.map_stage or self.token_stage
         if name is None:
             return 1
-        stage = self.stages[name]
-        assert isinstance(stage, Stage)
-        return math.prod(stage.out_shape[1:]) if self.map_stage else stage.out_shape[0]
+        shape = self._shapes[name]
+        return math.prod(shape[1:]) if self.map_stage else shape[0]
 
     def until_tokens(self) -> list[str]:
         """The stages up to its tokens, all where it has none."""
@@ -100,7 +103,13 @@ class Encoder(nn.Module):
         The vector is then their mean.
         """
         self.dim = self.token_dim
-        self.stages = nn.ModuleDict({name: self.stages[name] for name in self.until_tokens()})
+        self.names = tuple(self.until_tokens())
+        self.stages = nn.ModuleDict({name: self.stages[name] for name in self.names})
+
+    def keep(self, levels: Container[int]) -> None:
+        """Drop the stages whose numbers are none of these: another encoder runs them."""
+        kept = [name for level, name in enumerate(self.names) if level in levels]
+        self.stages = nn.ModuleDict({name: self.stages[name] for name in kept})
 
     def read(self, trail: Mapping[str, State]) -> Features:
         """The features, from what each stage handed on."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from mtmm.paths import Path
 from mtmm.spec import Features, SharedSpace, Space
 
-MakePath = Callable[[Sequence[str]], Path]
+
+class MakePath(Protocol):
+    """Builds the path that those tasks use; paths of the same tasks differ by their `place`."""
+
+    def __call__(self, users: Sequence[str], place: str = "") -> Path:
+        """A path initialised from the tasks' names and its place."""
+        ...
 
 
 class Island(NamedTuple):
@@ -24,20 +30,29 @@ class Sharing(nn.Module):
     """`make_path(users)` builds the path those tasks use; a subclass wires paths to tasks.
 
     `spaces` says which gradient spaces the architecture has. Where `independent` is true no task
-    can influence another: each is an island, chooses its epoch and is clipped on its own.
+    can influence another: each is an island, chooses its epoch and is clipped on its own. Where
+    `whole_paths` is true its parameters are those of `path_count` paths and no others. With
+    less than `fewest_tasks` it has no meaning.
     """
 
     spaces: ClassVar[frozenset[Space]] = frozenset()
     independent: ClassVar[bool] = False
+    whole_paths: ClassVar[bool] = False
+    fewest_tasks: ClassVar[int] = 1
 
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
 
     @classmethod
-    def path_count(cls, num_tasks: int, **settings: object) -> int:
+    def path_count(cls, num_tasks: int, *_: Any, **settings: Any) -> int:
         """How many paths it builds at most for that many tasks and these settings."""
         return num_tasks
+
+    @classmethod
+    def spaces_with(cls, *_: Any, **settings: Any) -> frozenset[Space]:
+        """The gradient spaces with these settings."""
+        return cls.spaces
 
     def islands(self) -> list[Island]:
         """The sharing's parameters by tasks that cannot influence each other; here all together.

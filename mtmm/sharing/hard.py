@@ -16,6 +16,7 @@ class Hard(Sharing):
     """Hard parameter sharing (Caruana 1997): encoders and fusion are shared, heads are not."""
 
     spaces = frozenset({"theta", "z", "last"})
+    whole_paths = True
 
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__(make_path, tasks)
@@ -23,7 +24,7 @@ class Hard(Sharing):
         # Once: a walk over the modules costs as much as a small layer.
         self._theta = {"path": tuple(self.path.parameters())}
         # In a tuple: as an attribute it would be registered a second time.
-        self._last = (_last_with_parameters(self.path),)
+        self._last = (last_with_parameters(self.path),)
 
     @classmethod
     def path_count(cls, num_tasks: int, **settings: object) -> int:
@@ -43,7 +44,7 @@ class Hard(Sharing):
         return dict.fromkeys(self.tasks, features), shared
 
 
-def _last_with_parameters(path: Path) -> nn.Module | None:
+def last_with_parameters(path: Path) -> nn.Module | None:
     """The fusion, or where that has none, with one modality, the last stage of the encoder.
 
     None where decisions are fused: each modality's encoder ends for itself.

@@ -14,6 +14,7 @@ class Separate(Sharing):
     """Nothing is shared: each task trains exactly as it would alone."""
 
     independent = True
+    whole_paths = True
 
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__(make_path, tasks)

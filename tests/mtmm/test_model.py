@@ -132,7 +132,7 @@ def test_samples_without_a_label_contribute_nothing(
 
 
 @pytest.mark.parametrize("fusion", TWO_MODALITIES)
-@pytest.mark.parametrize("alone", SHARINGS)
+@pytest.mark.parametrize("alone", ["hard", "separate"])
 def test_a_path_of_separate_starts_as_the_task_alone(
     fusion: str, alone: str, description: Description, batch: Batch
 ) -> None:
@@ -166,8 +166,11 @@ def test_the_seed_decides_the_weights(sharing: str, fusion: str, description: De
     assert first.keys() == again.keys() == other.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
     same = [name for name in first if torch.equal(first[name], other[name])]
-    # Some start at one number whatever the seed: biases at 0, an attention at equal weights.
-    assert all((first[name] == first[name].flatten()[0]).all() for name in same)
+    # Some start at one number whatever the seed: biases at 0, an attention at equal weights; and
+    # what mixes tasks starts from its settings.
+    drawn = [name for name in same if "mixers" not in name]
+    assert all((first[name] == first[name].flatten()[0]).all() for name in drawn)
+    assert len(same) < len(first)
 
 
 def test_building_leaves_the_generator_alone(description: Description) -> None:
@@ -245,7 +248,8 @@ def test_all_mistakes_are_told_at_once(description: Description) -> None:
         ),
         (
             "model.sharing",
-            "unknown sharing 'hart'; did you mean 'hard'? (there are: hard, separate)",
+            "unknown sharing 'hart'; did you mean 'hard'? "
+            f"(there are: {', '.join(sorted(SHARINGS))})",
         ),
         (
             "model.width",

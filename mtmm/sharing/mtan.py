@@ -1,0 +1,83 @@
+"""Multi-task attention network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mtmm.encoders.base import Encoder, State
+from mtmm.paths import Trails
+from mtmm.sharing.base import MakePath, Sharing
+from mtmm.sharing.mixing import channels_first, channels_last, channels_of
+from mtmm.spec import Features, SharedSpace
+
+
+class MTAN(Sharing):
+    """One path, and for each task a mask over the channels of every stage (Liu et al. 2019, arXiv
+    1803.10704).
+
+    A task's feature after a stage is mask ⊙ p, with p what the shared path makes and mask =
+    σ(W2 relu(W1 [p; q])), where q is what the same stage makes of the task's feature before it.
+    Without the convolutions of its own and the batch normalisation of the paper, so that it works
+    with every encoder. A fusion is shared, and read by each task from its own features.
+    """
+
+    spaces = frozenset({"theta"})
+    fewest_tasks = 2
+
+    def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
+        super().__init__(make_path, tasks)
+        if len(tasks) < 2:
+            raise ValueError(f"attends for two or more tasks; found {len(tasks)}")
+        self.path = make_path(self.tasks)
+        self.masks = nn.ModuleList(self._masks() for _ in self.tasks)
+        self._theta = {"path": tuple(self.path.parameters())}
+
+    @classmethod
+    def path_count(cls, num_tasks: int) -> int:
+        """One."""
+        return 1
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Features], SharedSpace]:
+        """See `Sharing.forward`."""
+        shared = self.path.start(inputs, present)
+        own: list[Trails] = [shared for _ in self.tasks]
+        for level in range(self.path.depth):
+            shared = self.path.advance(shared, level)
+            own = [
+                self._attended(masks, self.path.advance(trails, level), shared, level)
+                for masks, trails in zip(self.masks, own, strict=True)
+            ]
+        told = {
+            task: self.path.finish(trails, present)
+            for task, trails in zip(self.tasks, own, strict=True)
+        }
+        return told, SharedSpace(theta=self._theta)
+
+    def _attended(self, masks: nn.Module, own: Trails, shared: Trails, level: int) -> Trails:
+        assert isinstance(masks, nn.ModuleDict)
+        after = dict(own)
+        for modality, trail in own.items():
+            name = list(trail)[-1]
+            key = f"{modality}|{level}".replace(".", "_")
+            if key in masks:
+                p, q = shared[modality][name].x, trail[name].x
+                mask = masks[key](torch.cat([channels_last(p), channels_last(q)], dim=-1))
+                x = channels_first(torch.sigmoid(mask), p.dim()) * p
+                after[modality] = {**trail, name: State(x, trail[name].mask)}
+        return after
+
+    def _masks(self) -> nn.ModuleDict:
+        masks = nn.ModuleDict()
+        for modality, encoder in zip(self.path.modalities, self.path.encoders, strict=True):
+            assert isinstance(encoder, Encoder)
+            for level, name in enumerate(encoder.names):
+                channels = channels_of(encoder.shape_of(name))
+                masks[f"{modality.name}|{level}".replace(".", "_")] = nn.Sequential(
+                    nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels)
+                )
+        return masks

@@ -1,0 +1,91 @@
+"""Cross-stitch, NDDR and MTAN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from mtmm.model import PathModel, build_model
+from mtmm.sharing.cross_stitch import Stitch
+from mtmm.sharing.nddr import Reduction
+from mtmm.spec import Batch, Description
+
+ENCODERS = {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm", "embedding": 3}}
+FUSIONS = ["concat", "gmu", "early", "late_product"]
+
+
+def _model(description: Description, fusion: str = "concat", **sharing: Any) -> PathModel:
+    config = {"encoders": ENCODERS, "fusion": fusion, "sharing": sharing, "width": 8}
+    model = build_model(config, description, seed=5)
+    assert isinstance(model, PathModel)
+    return model
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("name", ["cross_stitch", "nddr"])
+def test_with_nothing_of_the_others_they_are_separate(
+    fusion: str, name: str, description: Description, batch: Batch
+) -> None:
+    alone = _model(description, fusion, name="separate")(batch.inputs, batch.present).outputs
+    mixed = _model(description, fusion, name=name, own=1.0)
+    for task, output in mixed(batch.inputs, batch.present).outputs.items():
+        torch.testing.assert_close(output, alone[task])
+    stirred = _model(description, fusion, name=name)(batch.inputs, batch.present).outputs
+    assert not torch.allclose(stirred["left"], alone["left"], atol=1e-4)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("name", ["cross_stitch", "nddr", "mtan"])
+def test_every_parameter_gets_a_gradient(
+    fusion: str, name: str, description: Description, batch: Batch
+) -> None:
+    model = _model(description, fusion, name=name)
+    outputs = model(batch.inputs, batch.present).outputs
+    torch.stack([(o * torch.randn_like(o)).sum() for o in outputs.values()]).sum().backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert (parameter.grad != 0).any(), key
+
+
+def test_a_stitch_is_a_linear_combination_of_the_tasks() -> None:
+    stitch = Stitch(3, 0.8)
+    assert stitch.weight.tolist()[0] == pytest.approx([0.8, 0.1, 0.1])
+    x = torch.randn(3, 2, 4, 5)
+    expected = torch.stack([0.8 * x[i] + 0.1 * (x.sum(0) - x[i]) for i in range(3)])
+    torch.testing.assert_close(stitch(x), expected)
+
+
+def test_a_reduction_is_a_linear_layer_over_all_tasks_channels() -> None:
+    torch.manual_seed(0)
+    reduction = Reduction(2, 3, 0.9)
+    with torch.no_grad():
+        reduction.weight.normal_()
+        reduction.bias.normal_()
+    x = torch.randn(2, 4, 5, 3)
+    out = reduction(x)
+    every = torch.cat([x[0], x[1]], dim=-1)
+    for task in range(2):
+        weight = torch.cat([reduction.weight[task, 0], reduction.weight[task, 1]], dim=1)
+        torch.testing.assert_close(out[task], every @ weight.T + reduction.bias[task])
+
+
+def test_parameters_by_a_formula(description: Description) -> None:
+    channels = [2, 4, 8, 3, 8, 8]  # of the stages of image and text
+    sizes = {
+        name: sum(p.numel() for p in _model(description, name=name).parameters())
+        for name in ("separate", "hard", "cross_stitch", "nddr", "mtan")
+    }
+    stitches = len(channels) + 1
+    assert sizes["cross_stitch"] == sizes["separate"] + 4 * stitches
+    reduced = sum(4 * c * c + 2 * c for c in (*channels, 8))
+    assert sizes["nddr"] == sizes["separate"] + reduced
+    masks = sum(2 * c * c + c + c * c + c for c in channels)
+    assert sizes["mtan"] == sizes["hard"] + 2 * masks
+
+
+@pytest.mark.parametrize("name", ["cross_stitch", "nddr", "mtan"])
+def test_one_task_is_refused(name: str, description: Description) -> None:
+    with pytest.raises(ValueError, match="two or more tasks; found 1"):
+        _model(description.select(["image", "text"], ["left"]), name=name)
