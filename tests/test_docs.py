@@ -20,6 +20,7 @@ from torch import nn
 from bench.api import plan
 from bench.cli import main, parser
 from bench.document import parse
+from bench.errors import InputError
 from bench.report import VERDICTS
 from bench.report.frame import load_frame
 from mtmm.components import restore, snapshot
@@ -212,7 +213,13 @@ def test_the_fusion_in_contributing_works() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_suite_plans_and_runs_with_smoke(path: Path, tmp_path: Path) -> None:
-    plan(path)
+    try:
+        plan(path)
+    except InputError as error:
+        # Data that no package brings are fetched by whoever wants them.
+        if "`make data`" not in str(error):
+            raise
+        pytest.skip(f"its data are not there: {error}")
     results = tmp_path / "results"
     options = ["--smoke", "--set", "timing=off", "--results", str(results), "-q"]
     assert main(["run", str(path), *options]) == 0

