@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mtmm.components import registration
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
@@ -142,8 +141,8 @@ def _nothing_moves(model: Mapping[str, Any], frozen: Sequence[str]) -> bool:
     """Whether all parts stand still; those of a model of one's own are not known."""
     if "name" in model or not {"encoders", "fusion", "heads"} <= set(frozen):
         return False
-    # A sharing of one's own may have parameters; those that come with mtmm have none.
-    return "sharing" in frozen or registration("sharing", model["sharing"]["name"]) is None
+    # One that is more than whole paths may have parameters of its own.
+    return "sharing" in frozen or SHARINGS[model["sharing"]["name"]].whole_paths
 
 
 def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:

@@ -81,20 +81,19 @@ def test_settings_of_training_fit_each_other() -> None:
     assert wrong(whole=WHOLE.select(["image"], ["slant"]), class_weights="balanced") == []
 
 
-def test_something_is_left_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_something_is_left_to_train() -> None:
     every = ["encoders", "fusion", "heads"]
     assert wrong(freeze=every) == ["train.freeze"]
     assert wrong(freeze=[*every, "sharing"]) == ["train.freeze"]
     assert wrong(freeze=["encoders", "fusion", "heads.slant", "heads.size"]) == []
-    # One that a user registered may have parameters.
-    monkeypatch.setattr("bench.fitting.registration", lambda kind, name: name == "mine" or None)
-    assert wrong("mine", freeze=every) == []
-    assert wrong("mine", freeze=[*every, "sharing"]) == ["train.freeze"]
+    # One that is more than whole paths may have parameters.
+    assert wrong("mmoe", freeze=every) == []
+    assert wrong("mmoe", freeze=[*every, "sharing"]) == ["train.freeze"]
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
-def test_a_sharing_has_no_parameters_beside_its_paths(sharing: str) -> None:
-    """What `check_training` takes for granted of those that come with mtmm."""
+@pytest.mark.parametrize("sharing", [name for name, s in SHARINGS.items() if s.whole_paths])
+def test_a_sharing_of_whole_paths_has_no_parameters_beside_them(sharing: str) -> None:
+    """What `check_training` takes for granted."""
     model = {"encoders": {"image": "lenet"}, "sharing": sharing}
     built: Any = build_model(model, WHOLE.select(["image"], ["slant"]))
     part: nn.Module = built.parts()["sharing"]
