@@ -56,7 +56,7 @@ def test_a_text_without_words_gives_0_and_finite_gradients() -> None:
 
 def test_the_feature_is_the_top_state_after_the_last_word() -> None:
     encoder = _build(4, layers=2)
-    table, lstm = encoder.stages["embedding"].table, encoder.stages["lstm"].lstm
+    table, lstm = encoder.stages["embedding"].table, encoder.stages["recurrence"].network
     assert isinstance(table, nn.Embedding)
     assert isinstance(lstm, nn.LSTM)
     for text, length in zip(TEXTS, (4, 1, 2), strict=False):
