@@ -14,6 +14,8 @@ from torch import nn
 from mtmm.data.base import Dataset
 from mtmm.encoders.base import Encoder
 from mtmm.fusion.base import Fusion
+from mtmm.fusion.decision import DecisionFusion
+from mtmm.fusion.tokens import TokenFusion
 from mtmm.heads import HEADS
 from mtmm.heads.base import Head, Objective
 from mtmm.settings import (
@@ -207,6 +209,12 @@ def _fusion(fusion: type[Fusion], _: str) -> Iterator[str]:
         yield f"`level` must be feature, token or decision; found {found(fusion.level)}"
     elif fusion.level == "token":
         yield from _called(fusion, {"forward": ("features", "present", "token_mask")})
+    elif fusion.level == "decision" and not issubclass(fusion, DecisionFusion):
+        yield f"of level decision must be a subclass of {DecisionFusion.__module__}.DecisionFusion"
+    if issubclass(fusion, TokenFusion) and fusion.fuse is TokenFusion.fuse:
+        yield "must define `fuse`; found that of TokenFusion"
+    if issubclass(fusion, DecisionFusion) and fusion.reads_features:
+        yield from _called(fusion, {"forward": ("features", "present", "gate_features")})
 
 
 def _sharing(sharing: type[Sharing], _: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, Level
-from mtmm.fusion.mixture import Mixture
+from mtmm.fusion.decision import DecisionFusion
 from mtmm.fusion.tokens import TokenFusion
 from mtmm.heads import HEADS
 from mtmm.heads.base import Head
@@ -277,13 +277,16 @@ def _build_decision(
         with seeded(seed, "head", task.name, name):
             heads.append(_make_head(dim, task))
     with seeded(seed, "fusion", task.name):
-        return DecisionHead(dims, heads, decision_fusion(config, task, dims))
+        return DecisionHead(dims, heads, _decision_fusion(config, task, dims))
 
 
-def decision_fusion(config: Mapping[str, Any], task: Task, dims: Mapping[str, int]) -> Fusion:
-    """The fusion of a task's decisions on modalities whose features are `dims` wide."""
-    make: Callable[..., Fusion] = FUSIONS[config["name"]]
-    further = {"feature_dims": dims} if issubclass(FUSIONS[config["name"]], Mixture) else {}
+def _decision_fusion(
+    config: Mapping[str, Any], task: Task, dims: Mapping[str, int]
+) -> DecisionFusion:
+    chosen = FUSIONS[config["name"]]
+    assert issubclass(chosen, DecisionFusion)
+    make: Callable[..., DecisionFusion] = chosen
+    further = {"feature_dims": dims} if chosen.reads_features else {}
     classes = dict.fromkeys(dims, task.classes)
     return make(classes, task.classes, **further, **settings_in(config))
 

@@ -18,7 +18,7 @@ from mtmm.encoders.base import Encoder, Stage
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion
 from mtmm.heads import HEADS
-from mtmm.model import build_model, decision_fusion
+from mtmm.model import build_model
 from mtmm.registry import settings_in
 from mtmm.settings import Problem, found
 from mtmm.sharing import SHARINGS
@@ -65,14 +65,13 @@ def model_size(config: Config, description: Description) -> int | None:
     Exact but where the model as a whole cannot be made without memory; None where a part cannot, or
     not at all: `misfits` tells.
     """
-    if not SHARINGS[config["sharing"]["name"]].whole_paths:
+    decisions = FUSIONS[config["fusion"]["name"]].level == "decision"
+    if decisions or not SHARINGS[config["sharing"]["name"]].whole_paths:
         whole = _on_meta(build_model, (config, description), {})
-        if isinstance(whole, nn.Module):
-            return _count(whole)
+        if decisions or isinstance(whole, nn.Module):
+            return _count(whole) if isinstance(whole, nn.Module) else None
     encoders = _encoders(config, description)
     fused, paths = _fusion_size(config, encoders), _path_count(config, description)
-    if FUSIONS[config["fusion"]["name"]].level == "decision":
-        return _decision_size(config, description, encoders, paths)
     made = [part for part in encoders.values() if isinstance(part, Encoder)]
     wanted = [_on_meta(HEADS[t.kind], (config["width"], t), {}) for t in description.tasks]
     heads = [head for head in wanted if isinstance(head, nn.Module)]
@@ -89,27 +88,6 @@ def _encoder_size(encoder: Encoder, token: bool) -> int:
     """The parameters of those stages that are used."""
     names = encoder.until_tokens() if token else list(encoder.stages)
     return sum(_count(encoder.stages[name]) for name in names)
-
-
-def _decision_size(
-    config: Config,
-    description: Description,
-    encoders: Mapping[str, Any],
-    paths: int | _Failure,
-) -> int | None:
-    made = {name: e for name, e in encoders.items() if isinstance(e, Encoder)}
-    if len(made) < len(encoders) or not isinstance(paths, int):
-        return None
-    dims = {name: encoder.dim for name, encoder in made.items()}
-    total = paths * sum(map(_count, made.values()))
-    for task in description.tasks:
-        fusion = _on_meta(decision_fusion, (config["fusion"], task, dims), {})
-        heads = [_on_meta(HEADS[task.kind], (dim, task), {}) for dim in dims.values()]
-        parts = [part for part in (fusion, *heads) if isinstance(part, nn.Module)]
-        if len(parts) < 1 + len(heads):
-            return None
-        total += sum(map(_count, parts))
-    return total
 
 
 def fused_values(config: Config, description: Description) -> int:

@@ -42,14 +42,8 @@ class Bottleneck(TokenFusion):
         self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in range(len(dims) + 1))
         self.projection = linear((len(dims) + 1) * out_dim, out_dim)
 
-    def forward(
-        self,
-        features: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
-        token_mask: Mapping[str, Tensor | None] | None = None,
-    ) -> Tensor:
-        """See `TokenFusion.forward`."""
-        tokens = self.projected(features, present, token_mask)
+    def fuse(self, tokens: list[Tokens]) -> Tensor:
+        """See `TokenFusion.fuse`."""
         shared = self.bottlenecks.expand(tokens[0].x.shape[0], -1, -1)
         for layers in self.layers:
             assert isinstance(layers, nn.ModuleList)

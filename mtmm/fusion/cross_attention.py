@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mtmm.attention import Layer, masked_mean
 from mtmm.fusion.base import linear
-from mtmm.fusion.tokens import Heads, Layers, TokenFusion
+from mtmm.fusion.tokens import Heads, Layers, TokenFusion, Tokens
 
 
 class CrossAttention(TokenFusion):
@@ -37,14 +37,8 @@ class CrossAttention(TokenFusion):
         self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in self.pairs)
         self.projection = linear(len(self.pairs) * out_dim, out_dim)
 
-    def forward(
-        self,
-        features: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
-        token_mask: Mapping[str, Tensor | None] | None = None,
-    ) -> Tensor:
-        """See `TokenFusion.forward`."""
-        tokens = self.projected(features, present, token_mask)
+    def fuse(self, tokens: list[Tokens]) -> Tensor:
+        """See `TokenFusion.fuse`."""
         means = []
         for (one, other), stack, norm in zip(self.pairs, self.stacks, self.norms, strict=True):
             x, (context, seen) = tokens[one].x, tokens[other]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,10 +15,13 @@ class DecisionFusion(Fusion):
     """Logits `[B, K]` of a head on each modality in, log-probabilities up to a constant out.
 
     For classification only; every task has one of its own, and `dims` are all K = `out_dim`. A
-    sample without any modality gets the same logit for every class.
+    sample without any modality gets the same logit for every class. Where `reads_features` is true
+    the constructor takes `feature_dims` and `forward` takes `gate_features`, besides: what the
+    heads read.
     """
 
     level = "decision"
+    reads_features: ClassVar[bool] = False
 
     def __init__(self, dims: Mapping[str, int], out_dim: int) -> None:
         super().__init__(dims, out_dim)

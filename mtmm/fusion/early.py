@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mtmm.attention import Layer, masked_mean
-from mtmm.fusion.tokens import Heads, Layers, TokenFusion
+from mtmm.fusion.tokens import Heads, Layers, TokenFusion, Tokens
 
 
 class Early(TokenFusion):
@@ -25,14 +25,8 @@ class Early(TokenFusion):
         self.layers = nn.ModuleList(Layer(out_dim, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(out_dim)
 
-    def forward(
-        self,
-        features: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
-        token_mask: Mapping[str, Tensor | None] | None = None,
-    ) -> Tensor:
-        """See `TokenFusion.forward`."""
-        tokens = self.projected(features, present, token_mask)
+    def fuse(self, tokens: list[Tokens]) -> Tensor:
+        """See `TokenFusion.fuse`."""
         x = torch.cat([part.x for part in tokens], dim=1)
         mask = torch.cat([part.mask for part in tokens], dim=1)
         for layer in self.layers:

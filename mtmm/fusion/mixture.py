@@ -19,6 +19,8 @@ class Mixture(DecisionFusion):
     it reads the logits.
     """
 
+    reads_features = True
+
     def __init__(
         self,
         dims: Mapping[str, int],

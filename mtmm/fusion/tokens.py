@@ -24,7 +24,7 @@ class Tokens(NamedTuple):
 
 
 class TokenFusion(Fusion):
-    """`[B, S_m, D_m]` tokens of each modality in, one `[B, out_dim]` feature out.
+    """`[B, S_m, D_m]` tokens of each modality in, one `[B, out_dim]` feature out; define `fuse`.
 
     Every modality's tokens are first brought to the width `out_dim` by a linear layer of its own,
     whose bias tells modalities apart; where a token stands is for its encoder to say. An absent
@@ -49,9 +49,13 @@ class TokenFusion(Fusion):
 
         No mask: all there. A sample without any token is the same as every other such sample.
         """
+        return self.fuse(self._projected(features, present, token_mask))
+
+    def fuse(self, tokens: list[Tokens]) -> Tensor:
+        """One feature `[B, out_dim]` from the modalities' tokens, in the order of `self.dims`."""
         raise NotImplementedError
 
-    def projected(
+    def _projected(
         self,
         features: Mapping[str, Tensor],
         present: Mapping[str, Tensor] | None,

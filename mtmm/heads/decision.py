@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from mtmm.fusion.base import Fusion
-from mtmm.fusion.mixture import Mixture
+from mtmm.fusion.decision import DecisionFusion
 from mtmm.heads.base import Head
 from mtmm.spec import Features
 
@@ -19,7 +18,9 @@ class DecisionHead(nn.Module):
     It reads features side by side, as `mtmm.paths.SideBySide` makes them of modalities `dims` wide.
     """
 
-    def __init__(self, dims: Mapping[str, int], heads: Sequence[Head], fusion: Fusion) -> None:
+    def __init__(
+        self, dims: Mapping[str, int], heads: Sequence[Head], fusion: DecisionFusion
+    ) -> None:
         super().__init__()
         self.dims = dict(dims)
         self.heads = nn.ModuleList(heads)
@@ -33,6 +34,6 @@ class DecisionHead(nn.Module):
             name: head(Features(vector=vectors[name]))
             for name, head in zip(self.dims, self.heads, strict=True)
         }
-        further = {"gate_features": vectors} if isinstance(self.fusion, Mixture) else {}
+        further = {"gate_features": vectors} if self.fusion.reads_features else {}
         fused: Tensor = self.fusion(logits, features.present, **further)
         return fused

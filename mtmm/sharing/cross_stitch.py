@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
-
 import torch
 from torch import Tensor, nn
 
-from mtmm.settings import Range
-from mtmm.sharing.base import MakePath
-from mtmm.sharing.mixing import StageMixing, own_and_others
+from mtmm.sharing.mixing import StageMixing
 
 
 class CrossStitch(StageMixing):
@@ -21,22 +16,17 @@ class CrossStitch(StageMixing):
     `separate`.
     """
 
-    def __init__(
-        self,
-        make_path: MakePath,
-        tasks: Sequence[str],
-        *,
-        own: Annotated[float, Range(low=0, high=1)] = 0.9,
-    ) -> None:
-        super().__init__(make_path, tasks, lambda count, channels: Stitch(count, own))
+    def mixer(self, start: Tensor, channels: int) -> nn.Module:
+        """See `StageMixing.mixer`."""
+        return Stitch(start)
 
 
 class Stitch(nn.Module):
     """A learned linear combination of the tasks' features."""
 
-    def __init__(self, tasks: int, own: float) -> None:
+    def __init__(self, start: Tensor) -> None:
         super().__init__()
-        self.weight = nn.Parameter(own_and_others(tasks, own))
+        self.weight = nn.Parameter(start.clone())
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: `[T, B, ..., C]` to the same."""

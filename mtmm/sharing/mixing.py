@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from mtmm.encoders.base import Encoder, State
 from mtmm.paths import Path, Trails
+from mtmm.settings import Range
 from mtmm.sharing.base import MakePath, Sharing
 from mtmm.spec import Features, SharedSpace
-
-MakeMixer = Callable[[int, int], nn.Module]
-"""From the number of tasks and of channels to a module `[T, B, ..., C]` to `[T, B, ..., C]`."""
 
 
 class StageMixing(Sharing):
     """A path for each task; after every stage, and after the fusion, the tasks' are mixed.
 
-    Channels are the first dimension of a map and the last of tokens and vectors.
+    A subclass makes a `mixer` for each. `own` is at first the weight of a task's own features; the
+    rest of 1 is spread over the other tasks. Channels are the first dimension of a map and the last
+    of tokens and vectors.
     """
 
     spaces = frozenset({"theta"})
     fewest_tasks = 2
 
-    def __init__(self, make_path: MakePath, tasks: Sequence[str], make_mixer: MakeMixer) -> None:
+    def __init__(
+        self,
+        make_path: MakePath,
+        tasks: Sequence[str],
+        *,
+        own: Annotated[float, Range(low=0, high=1)] = 0.9,
+    ) -> None:
         super().__init__(make_path, tasks)
         if len(tasks) < 2:
             raise ValueError(f"mixes the paths of two or more tasks; found {len(tasks)}")
+        start = torch.full((len(tasks), len(tasks)), (1 - own) / (len(tasks) - 1))
+        start.fill_diagonal_(own)
         paths = [make_path((task,)) for task in self.tasks]
         self.paths = nn.ModuleList(paths)
-        first = paths[0]
-        self.mixers = nn.ModuleDict()
-        for modality, encoder in zip(first.modalities, first.encoders, strict=True):
-            assert isinstance(encoder, Encoder)
-            for level, name in enumerate(encoder.names):
-                channels = channels_of(encoder.shape_of(name))
-                self.mixers[_key(modality.name, level)] = make_mixer(len(tasks), channels)
-        self.mixers["fusion"] = make_mixer(len(tasks), first.width)
+        self.mixers = each_stage(paths[0], lambda channels: self.mixer(start, channels))
+        self.last_mixer = self.mixer(start, paths[0].width)
         self._theta = {"paths": tuple(self.parameters())}
+
+    def mixer(self, start: Tensor, channels: int) -> nn.Module:
+        """A module `[T, B, ..., C]` to the same; `start` `[T, T]` is from task to task."""
+        raise NotImplementedError
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
@@ -48,34 +55,38 @@ class StageMixing(Sharing):
         paths = [path for path in self.paths if isinstance(path, Path)]
         trails = [path.start(inputs, present) for path in paths]
         for level in range(paths[0].depth):
-            after = [path.advance(trail, level) for path, trail in zip(paths, trails, strict=True)]
-            trails = self._mixed(after, trails, level)
+            trails = [path.advance(trail, level) for path, trail in zip(paths, trails, strict=True)]
+            trails = self._mixed(trails, level)
         features = [path.finish(t, present) for path, t in zip(paths, trails, strict=True)]
-        vectors = self.mixers["fusion"](torch.stack([f.vector for f in features]))
+        vectors = self.last_mixer(torch.stack([f.vector for f in features]))
         told = {
             task: Features(vector=vector, present=present)
             for task, vector in zip(self.tasks, vectors.unbind(), strict=True)
         }
         return told, SharedSpace(theta=self._theta)
 
-    def _mixed(self, after: Sequence[Trails], before: Sequence[Trails], level: int) -> list[Trails]:
-        mixed = [dict(trails) for trails in after]
-        for modality in after[0]:
-            if len(after[0][modality]) == len(before[0][modality]):
+    def _mixed(self, trails: Sequence[Trails], level: int) -> list[Trails]:
+        mixed = [dict(trail) for trail in trails]
+        for modality, mixers in zip(trails[0], self.mixers, strict=True):
+            assert isinstance(mixers, nn.ModuleList)
+            if level >= len(mixers):
                 continue  # its encoder has ended
-            name = list(after[0][modality])[-1]
-            states = [trails[modality][name] for trails in after]
+            name = list(trails[0][modality])[-1]
+            states = [trail[modality][name] for trail in trails]
             x = torch.stack([channels_last(state.x) for state in states])
-            parts = self.mixers[_key(modality, level)](x).unbind()
-            for trails, state, part in zip(mixed, states, parts, strict=True):
+            for own, state, part in zip(mixed, states, mixers[level](x).unbind(), strict=True):
                 new = State(channels_first(part, state.x.dim()), state.mask)
-                trails[modality] = {**trails[modality], name: new}
+                own[modality] = {**own[modality], name: new}
         return list(mixed)
 
 
-def channels_of(shape: Sequence[int]) -> int:
-    """The channels of one sample's map (C, H, W), tokens (S, C) or vector (C,)."""
-    return shape[0] if len(shape) == 3 else shape[-1]
+def each_stage(path: Path, make: Callable[[int], nn.Module]) -> nn.ModuleList:
+    """By modality and then by stage what `make` makes for that many channels."""
+    return nn.ModuleList(
+        nn.ModuleList(make(_channels(encoder.shape_of(name))) for name in encoder.names)
+        for encoder in path.encoders
+        if isinstance(encoder, Encoder)
+    )
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -88,10 +99,6 @@ def channels_first(x: Tensor, dims: int) -> Tensor:
     return x.movedim(-1, 1) if dims == 4 else x
 
 
-def own_and_others(tasks: int, own: float) -> Tensor:
-    """`[T, T]`: each task's own weight, and what is left shared by the others."""
-    return torch.full((tasks, tasks), (1 - own) / (tasks - 1)).fill_diagonal_(own)
-
-
-def _key(modality: str, level: int) -> str:
-    return f"{modality}|{level}".replace(".", "_")
+def _channels(shape: Sequence[int]) -> int:
+    """Of one sample's map (C, H, W), tokens (S, C) or vector (C,)."""
+    return shape[0] if len(shape) == 3 else shape[-1]

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from mtmm.encoders.base import Encoder, State
+from mtmm.encoders.base import State
 from mtmm.paths import Trails
 from mtmm.sharing.base import MakePath, Sharing
-from mtmm.sharing.mixing import channels_first, channels_last, channels_of
+from mtmm.sharing.mixing import channels_first, channels_last, each_stage
 from mtmm.spec import Features, SharedSpace
 
 
@@ -32,7 +32,7 @@ class MTAN(Sharing):
         if len(tasks) < 2:
             raise ValueError(f"attends for two or more tasks; found {len(tasks)}")
         self.path = make_path(self.tasks)
-        self.masks = nn.ModuleList(self._masks() for _ in self.tasks)
+        self.masks = nn.ModuleList(each_stage(self.path, _mask) for _ in self.tasks)
         self._theta = {"path": tuple(self.path.parameters())}
 
     @classmethod
@@ -59,25 +59,19 @@ class MTAN(Sharing):
         return told, SharedSpace(theta=self._theta)
 
     def _attended(self, masks: nn.Module, own: Trails, shared: Trails, level: int) -> Trails:
-        assert isinstance(masks, nn.ModuleDict)
         after = dict(own)
-        for modality, trail in own.items():
-            name = list(trail)[-1]
-            key = f"{modality}|{level}".replace(".", "_")
-            if key in masks:
+        for (modality, trail), stages in zip(own.items(), masks.children(), strict=True):
+            assert isinstance(stages, nn.ModuleList)
+            if level < len(stages):
+                name = list(trail)[-1]
                 p, q = shared[modality][name].x, trail[name].x
-                mask = masks[key](torch.cat([channels_last(p), channels_last(q)], dim=-1))
+                mask = stages[level](torch.cat([channels_last(p), channels_last(q)], dim=-1))
                 x = channels_first(torch.sigmoid(mask), p.dim()) * p
                 after[modality] = {**trail, name: State(x, trail[name].mask)}
         return after
 
-    def _masks(self) -> nn.ModuleDict:
-        masks = nn.ModuleDict()
-        for modality, encoder in zip(self.path.modalities, self.path.encoders, strict=True):
-            assert isinstance(encoder, Encoder)
-            for level, name in enumerate(encoder.names):
-                channels = channels_of(encoder.shape_of(name))
-                masks[f"{modality.name}|{level}".replace(".", "_")] = nn.Sequential(
-                    nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels)
-                )
-        return masks
+
+def _mask(channels: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels)
+    )

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
-
 import torch
 from torch import Tensor, nn
 
-from mtmm.settings import Range
-from mtmm.sharing.base import MakePath
-from mtmm.sharing.mixing import StageMixing, own_and_others
+from mtmm.sharing.mixing import StageMixing
 
 
 class NDDR(StageMixing):
@@ -21,26 +16,19 @@ class NDDR(StageMixing):
     channel of the other tasks.
     """
 
-    def __init__(
-        self,
-        make_path: MakePath,
-        tasks: Sequence[str],
-        *,
-        own: Annotated[float, Range(low=0, high=1)] = 0.9,
-    ) -> None:
-        super().__init__(make_path, tasks, lambda count, channels: Reduction(count, channels, own))
+    def mixer(self, start: Tensor, channels: int) -> nn.Module:
+        """See `StageMixing.mixer`."""
+        return Reduction(start, channels)
 
 
 class Reduction(nn.Module):
     """For each task a linear layer from all tasks' channels to as many as one has."""
 
-    def __init__(self, tasks: int, channels: int, own: float) -> None:
+    def __init__(self, start: Tensor, channels: int) -> None:
         super().__init__()
-        start = own_and_others(tasks, own)
-        eye = torch.eye(channels)
         # [T, T, C, C]: to a task's channel from a task's channel.
-        self.weight = nn.Parameter(start[:, :, None, None] * eye)
-        self.bias = nn.Parameter(torch.zeros(tasks, channels))
+        self.weight = nn.Parameter(start[:, :, None, None] * torch.eye(channels))
+        self.bias = nn.Parameter(torch.zeros(len(start), channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: `[T, B, ..., C]` to the same."""

@@ -168,7 +168,7 @@ def test_the_seed_decides_the_weights(sharing: str, fusion: str, description: De
     same = [name for name in first if torch.equal(first[name], other[name])]
     # Some start at one number whatever the seed: biases at 0, an attention at equal weights; and
     # what mixes tasks starts from its settings.
-    drawn = [name for name in same if "mixers" not in name]
+    drawn = [name for name in same if "mixer" not in name]
     assert all((first[name] == first[name].flatten()[0]).all() for name in drawn)
     assert len(same) < len(first)
 

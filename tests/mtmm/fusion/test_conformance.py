@@ -14,7 +14,8 @@ from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
 from mtmm.fusion.concat import Concat
 from mtmm.fusion.conformance import INVARIANTS, OUT_DIM, Case, broken, cases_of
-from mtmm.fusion.tokens import TokenFusion
+from mtmm.fusion.early import Early
+from mtmm.fusion.tokens import TokenFusion, Tokens
 
 PAIR = {"b": 4, "a": 3}
 FURTHER: list[tuple[str, dict[str, int], dict[str, Any]]] = [
@@ -118,13 +119,7 @@ class OneKey(TokenFusion):
         super().__init__(dims, out_dim)
         self.query = nn.Linear(out_dim, out_dim)
 
-    def forward(
-        self,
-        features: Mapping[str, Tensor],
-        present: Mapping[str, Tensor] | None = None,
-        token_mask: Mapping[str, Tensor | None] | None = None,
-    ) -> Tensor:
-        tokens = self.projected(features, present, token_mask)
+    def fuse(self, tokens: list[Tokens]) -> Tensor:
         one, *others = [masked_mean(part.x, part.mask) for part in tokens]
         key = torch.stack(others).sum(0)[:, None]
         scores = self.query(one)[:, None] @ key.mT
@@ -132,7 +127,7 @@ class OneKey(TokenFusion):
         return seen
 
 
-class LeakingPadding(OneKey):
+class LeakingPadding(Early):
     def forward(
         self,
         features: Mapping[str, Tensor],

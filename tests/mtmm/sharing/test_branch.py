@@ -1,24 +1,17 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from mtmm.model import PathModel, build_model
+from mtmm.model import PathModel
 from mtmm.paths import Path
-from mtmm.spec import Batch, Description
+from mtmm.spec import Batch
 
-ENCODERS = {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm", "embedding": 3}}
+MakeModel = Callable[..., PathModel]
 STAGES = 3  # of both
 FUSIONS = ["concat", "early", "late_product"]
-
-
-def _model(description: Description, fusion: str = "concat", **sharing: Any) -> PathModel:
-    config = {"encoders": ENCODERS, "fusion": fusion, "sharing": sharing, "width": 8}
-    model = build_model(config, description, seed=5)
-    assert isinstance(model, PathModel)
-    return model
 
 
 def _size(model: PathModel) -> int:
@@ -28,11 +21,11 @@ def _size(model: PathModel) -> int:
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize(("depth", "like"), [(0, "separate"), (None, "hard")])
 def test_its_ends_are_separate_and_hard_bit_for_bit(
-    fusion: str, depth: int | None, like: str, description: Description, batch: Batch
+    fusion: str, depth: int | None, like: str, make_model: MakeModel, batch: Batch
 ) -> None:
-    other = _model(description, fusion, name=like)
+    other = make_model(fusion, name=like)
     stages = 2 if fusion == "early" else STAGES  # which ends at the tokens
-    made = _model(description, fusion, name="branch", depth=stages + 1 if depth is None else 0)
+    made = make_model(fusion, name="branch", depth=stages + 1 if depth is None else 0)
     assert _size(made) == _size(other)
     for model in (made, other):
         outputs = model(batch.inputs, batch.present).outputs
@@ -44,37 +37,31 @@ def test_its_ends_are_separate_and_hard_bit_for_bit(
     assert gradients[0] == gradients[1]
 
 
-def test_parameters_by_a_formula(description: Description) -> None:
+def test_parameters_by_a_formula(make_model: MakeModel) -> None:
     image = [2 * 25 + 2, 4 * 2 * 25 + 4, 4 * 2 * 2 * 8 + 8]
     text = [9 * 3, 4 * 8 * (3 + 8 + 2), 0]
     stages = [one + other for one, other in zip(image, text, strict=True)]
     fusion, heads = 16 * 8 + 8, 8 * 3 + 3 + 8 * 4 + 4
     for depth in range(STAGES + 1):
         shared, own = sum(stages[:depth]), sum(stages[depth:]) + fusion
-        made = _model(description, name="branch", depth=depth)
+        made = make_model(name="branch", depth=depth)
         assert _size(made) == shared + 2 * own + heads
-        assert made(*_inputs(description)).outputs["left"].shape == (2, 3)
+        assert made(*_inputs()).outputs["left"].shape == (2, 3)
 
 
-def _inputs(description: Description) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def _inputs() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     inputs = {"image": torch.zeros(2, 1, 8, 8), "text": torch.ones(2, 4, dtype=torch.int64)}
     return inputs, {name: torch.ones(2, dtype=torch.bool) for name in inputs}
 
 
-def test_a_depth_beyond_the_encoders_is_refused(description: Description) -> None:
+def test_a_depth_beyond_the_encoders_is_refused(make_model: MakeModel) -> None:
     text = "`depth` must be at most 4, 3 stages of the longest encoder and the fusion; found 5"
     with pytest.raises(ValueError, match=text):
-        _model(description, name="branch", depth=5)
+        make_model(name="branch", depth=5)
 
 
-def test_a_shorter_encoder_is_shared_as_a_whole(description: Description) -> None:
-    config = {
-        "encoders": {"image": {"name": "lenet", "channels": 2}, "text": {"name": "transformer"}},
-        "sharing": {"name": "branch", "depth": 3},
-        "width": 8,
-    }
-    made = build_model(config, description)
-    assert isinstance(made, PathModel)
+def test_a_shorter_encoder_is_shared_as_a_whole(make_model: MakeModel) -> None:
+    made = make_model(encoders={"text": {"name": "transformer"}}, name="branch", depth=3)
     trunk, *branches = (module for module in made.modules() if isinstance(module, Path))
     assert [len(path.stages("image")) for path in (trunk, *branches)] == [3, 0, 0]
     assert [len(path.stages("text")) for path in (trunk, *branches)] == [3, 1, 1]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
-from mtmm.model import PathModel, build_model
+from mtmm.model import PathModel
 from mtmm.sharing.gates import Selectors, mixed, smooth_step
-from mtmm.spec import Batch, Description
+from mtmm.spec import Batch
 
-ENCODERS = {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm", "embedding": 3}}
+MakeModel = Callable[..., PathModel]
 FUSIONS = ["concat", "early", "late_product"]
 SHARINGS: list[dict[str, Any]] = [
     {"name": "mmoe"},
@@ -26,14 +27,11 @@ every_sharing = pytest.mark.parametrize(
 )
 
 
-def _model(description: Description, fusion: str = "concat", **sharing: Any) -> PathModel:
-    encoders = ENCODERS
+def _long_enough(fusion: str, sharing: dict[str, Any]) -> dict[str, Any]:
+    """A text encoder with as many stages as levels where encoders end at their tokens."""
     if fusion == "early" and sharing.get("levels") == 3:
-        encoders = {**ENCODERS, "text": {"name": "transformer", "layers": 2}}
-    config = {"encoders": encoders, "fusion": fusion, "sharing": sharing, "width": 8}
-    model = build_model(config, description, seed=5)
-    assert isinstance(model, PathModel)
-    return model
+        return {"text": {"name": "transformer", "layers": 2}}
+    return {}
 
 
 def _size(model: PathModel) -> int:
@@ -41,9 +39,9 @@ def _size(model: PathModel) -> int:
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_one_expert_is_hard_sharing(fusion: str, description: Description, batch: Batch) -> None:
-    hard = _model(description, fusion, name="hard")
-    one = _model(description, fusion, name="mmoe", experts=1)
+def test_one_expert_is_hard_sharing(fusion: str, make_model: MakeModel, batch: Batch) -> None:
+    hard = make_model(fusion, name="hard")
+    one = make_model(fusion, name="mmoe", experts=1)
     assert _size(one) == _size(hard)
     ours, theirs = (m(batch.inputs, batch.present).outputs for m in (one, hard))
     for task in ours:
@@ -53,9 +51,9 @@ def test_one_expert_is_hard_sharing(fusion: str, description: Description, batch
 @pytest.mark.parametrize("fusion", FUSIONS)
 @every_sharing
 def test_every_parameter_gets_a_gradient(
-    fusion: str, sharing: dict[str, Any], description: Description, batch: Batch
+    fusion: str, sharing: dict[str, Any], make_model: MakeModel, batch: Batch
 ) -> None:
-    model = _model(description, fusion, **sharing)
+    model = make_model(fusion, encoders=_long_enough(fusion, sharing), **sharing)
     outputs = model(batch.inputs, batch.present).outputs
     torch.stack([(o * torch.randn_like(o)).sum() for o in outputs.values()]).sum().backward()
     for key, parameter in model.named_parameters():
@@ -65,16 +63,16 @@ def test_every_parameter_gets_a_gradient(
 
 @every_sharing
 def test_experts_start_differently_and_the_seed_decides(
-    sharing: dict[str, Any], description: Description
+    sharing: dict[str, Any], make_model: MakeModel
 ) -> None:
-    model, again = _model(description, **sharing), _model(description, **sharing)
+    model, again = make_model(**sharing), make_model(**sharing)
     for one, other in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
     firsts = [p for name, p in model.named_parameters() if "conv1" in name and p.dim() == 4]
     assert len({tuple(p.flatten().tolist()) for p in firsts}) == len(firsts)
 
 
-def test_parameters_by_a_formula(description: Description) -> None:
+def test_parameters_by_a_formula(make_model: MakeModel) -> None:
     image = [2 * 25 + 2, 4 * 2 * 25 + 4, 4 * 2 * 2 * 8 + 8]
     text = [9 * 3, 4 * 8 * (3 + 8 + 2), 0]
     path, heads = sum(image) + sum(text) + 16 * 8 + 8, 8 * 3 + 3 + 8 * 4 + 4
@@ -83,12 +81,12 @@ def test_parameters_by_a_formula(description: Description) -> None:
     def gate(experts: int, width: int = seen) -> int:
         return width * experts + experts
 
-    assert _size(_model(description, name="mmoe")) == 3 * path + 2 * (look + gate(3)) + heads
+    assert _size(make_model(name="mmoe")) == 3 * path + 2 * (look + gate(3)) + heads
     selectors = 2 * (look + gate(4) + gate(2))
-    assert _size(_model(description, name="dselect_k")) == 4 * path + selectors + heads
-    cgc = _size(_model(description, name="cgc", shared=2, own=1))
+    assert _size(make_model(name="dselect_k")) == 4 * path + selectors + heads
+    cgc = _size(make_model(name="cgc", shared=2, own=1))
     assert cgc == 4 * path + 2 * (look + gate(3)) + heads
-    ple = _size(_model(description, name="ple"))
+    ple = _size(make_model(name="ple"))
     # One stage in the first group, two in the second: gates see the first stage, then the stream.
     gates = 2 * gate(2) + gate(3) + 2 * gate(2)
     assert ple == 3 * path + 3 * look + gates + heads
@@ -130,7 +128,7 @@ def test_a_mixture_is_a_weighted_sum() -> None:
     ],
 )
 def test_too_few_experts_or_stages_are_refused(
-    sharing: dict[str, Any], text: str, description: Description
+    sharing: dict[str, Any], text: str, make_model: MakeModel
 ) -> None:
     with pytest.raises(ValueError, match=text):
-        _model(description, **sharing)
+        make_model(**sharing)

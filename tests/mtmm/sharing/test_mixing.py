@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from mtmm.model import PathModel, build_model
+from mtmm.model import PathModel
 from mtmm.sharing.cross_stitch import Stitch
 from mtmm.sharing.nddr import Reduction
-from mtmm.spec import Batch, Description
+from mtmm.spec import Batch
 
-ENCODERS = {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm", "embedding": 3}}
+MakeModel = Callable[..., PathModel]
 FUSIONS = ["concat", "gmu", "early", "late_product"]
-
-
-def _model(description: Description, fusion: str = "concat", **sharing: Any) -> PathModel:
-    config = {"encoders": ENCODERS, "fusion": fusion, "sharing": sharing, "width": 8}
-    model = build_model(config, description, seed=5)
-    assert isinstance(model, PathModel)
-    return model
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("name", ["cross_stitch", "nddr"])
 def test_with_nothing_of_the_others_they_are_separate(
-    fusion: str, name: str, description: Description, batch: Batch
+    fusion: str, name: str, make_model: MakeModel, batch: Batch
 ) -> None:
-    alone = _model(description, fusion, name="separate")(batch.inputs, batch.present).outputs
-    mixed = _model(description, fusion, name=name, own=1.0)
+    alone = make_model(fusion, name="separate")(batch.inputs, batch.present).outputs
+    mixed = make_model(fusion, name=name, own=1.0)
     for task, output in mixed(batch.inputs, batch.present).outputs.items():
         torch.testing.assert_close(output, alone[task])
-    stirred = _model(description, fusion, name=name)(batch.inputs, batch.present).outputs
+    stirred = make_model(fusion, name=name)(batch.inputs, batch.present).outputs
     assert not torch.allclose(stirred["left"], alone["left"], atol=1e-4)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("name", ["cross_stitch", "nddr", "mtan"])
 def test_every_parameter_gets_a_gradient(
-    fusion: str, name: str, description: Description, batch: Batch
+    fusion: str, name: str, make_model: MakeModel, batch: Batch
 ) -> None:
-    model = _model(description, fusion, name=name)
+    model = make_model(fusion, name=name)
     outputs = model(batch.inputs, batch.present).outputs
     torch.stack([(o * torch.randn_like(o)).sum() for o in outputs.values()]).sum().backward()
     for key, parameter in model.named_parameters():
@@ -49,9 +42,14 @@ def test_every_parameter_gets_a_gradient(
         assert (parameter.grad != 0).any(), key
 
 
+def test_what_is_not_ones_own_is_spread_over_the_others(make_model: MakeModel) -> None:
+    model = make_model(name="cross_stitch", own=0.7)
+    (first, *_) = (module for module in model.modules() if isinstance(module, Stitch))
+    torch.testing.assert_close(first.weight, torch.tensor([[0.7, 0.3], [0.3, 0.7]]))
+
+
 def test_a_stitch_is_a_linear_combination_of_the_tasks() -> None:
-    stitch = Stitch(3, 0.8)
-    assert stitch.weight.tolist()[0] == pytest.approx([0.8, 0.1, 0.1])
+    stitch = Stitch(torch.full((3, 3), 0.1).fill_diagonal_(0.8))
     x = torch.randn(3, 2, 4, 5)
     expected = torch.stack([0.8 * x[i] + 0.1 * (x.sum(0) - x[i]) for i in range(3)])
     torch.testing.assert_close(stitch(x), expected)
@@ -59,7 +57,7 @@ def test_a_stitch_is_a_linear_combination_of_the_tasks() -> None:
 
 def test_a_reduction_is_a_linear_layer_over_all_tasks_channels() -> None:
     torch.manual_seed(0)
-    reduction = Reduction(2, 3, 0.9)
+    reduction = Reduction(torch.eye(2), 3)
     with torch.no_grad():
         reduction.weight.normal_()
         reduction.bias.normal_()
@@ -71,10 +69,10 @@ def test_a_reduction_is_a_linear_layer_over_all_tasks_channels() -> None:
         torch.testing.assert_close(out[task], every @ weight.T + reduction.bias[task])
 
 
-def test_parameters_by_a_formula(description: Description) -> None:
+def test_parameters_by_a_formula(make_model: MakeModel) -> None:
     channels = [2, 4, 8, 3, 8, 8]  # of the stages of image and text
     sizes = {
-        name: sum(p.numel() for p in _model(description, name=name).parameters())
+        name: sum(p.numel() for p in make_model(name=name).parameters())
         for name in ("separate", "hard", "cross_stitch", "nddr", "mtan")
     }
     stitches = len(channels) + 1
@@ -86,6 +84,6 @@ def test_parameters_by_a_formula(description: Description) -> None:
 
 
 @pytest.mark.parametrize("name", ["cross_stitch", "nddr", "mtan"])
-def test_one_task_is_refused(name: str, description: Description) -> None:
+def test_one_task_is_refused(name: str, make_model: MakeModel) -> None:
     with pytest.raises(ValueError, match="two or more tasks; found 1"):
-        _model(description.select(["image", "text"], ["left"]), name=name)
+        make_model(tasks=["left"], name=name)
