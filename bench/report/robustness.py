@@ -28,14 +28,15 @@ _NOISE = re.compile(r"(.*?)\.([0-9][0-9.e+-]*)")
 def robustness(frame: pd.DataFrame, variants: Sequence[str]) -> pd.DataFrame:
     """A row per variant that was evaluated with less: means over seeds as fractions.
 
-    Columns: `variant, score`, the conditions as in the frame without `.score`, and the Shapley
-    values; each with `_lo` and `_hi` of its 95 % Student t interval, NaN with one seed.
+    Columns: `variant, score`, subsets, Shapley values, and the other conditions, named as in the
+    frame without `robust.` and `.score`; each with `_lo` and `_hi` of its 95 % Student t interval,
+    NaN with one seed.
     """
-    asked = [
-        name
-        for name in frame.columns
-        if name.startswith("shapley.") or (name.startswith("robust.") and name.endswith(".score"))
-    ]
+    scores = [n for n in frame.columns if n.startswith("robust.") and n.endswith(".score")]
+    subsets = [name for name in scores if name.startswith("robust.only.")]
+    shapley = [name for name in frame.columns if name.startswith("shapley.")]
+    # What each modality is worth stands beside what is left without the others.
+    asked = list(dict.fromkeys([*subsets, *shapley, *scores]))
     if not asked:
         return pd.DataFrame()
     values = {name: by_seed(frame, name) for name in ("test.score", *asked)}

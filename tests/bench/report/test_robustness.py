@@ -42,9 +42,9 @@ def test_scores_under_each_condition_with_intervals() -> None:
         "variant",
         "score",
         "only.image",
+        "shapley.image",
         "missing.0.5",
         "noise.image.2",
-        "shapley.image",
     ]
     assert table["score"].tolist() == pytest.approx([0.51, 0.61])
     assert table["score_hi"][0] - table["score"][0] == pytest.approx(
@@ -59,12 +59,12 @@ def test_headings_say_what_and_in_which_unit() -> None:
         "variant",
         "score\n%",
         "only image\n%",
+        "Shapley image\npoints",
         "missing 0.5\n%",
         "noise image\n2 sd: %",
-        "Shapley image\npoints",
     ]
     assert columns[2].cells == ("30.0 ±0.0", "40.0 ±0.0")
-    assert columns[3].cells == ("–", "40.0 ±0.0")
+    assert columns[4].cells == ("–", "40.0 ±0.0")
 
 
 def test_without_anything_asked_there_is_no_table() -> None:
@@ -101,7 +101,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_form_of_the_report_has_the_table(folder: Path) -> None:
-    assert "| only first % | only second % | missing 0.5 % |" in (folder / "report.md").read_text()
+    assert (
+        "| only first % | only second % | Shapley first points |"
+        in (folder / "report.md").read_text()
+    )
     assert "Shapley: a modality's part in the score" in (folder / "report.md").read_text()
     assert "only.first" in (folder / "tables" / "robustness.csv").read_text()
     assert "Shapley" in (folder / "tables" / "robustness.tex").read_text()
