@@ -21,8 +21,8 @@ check: $(VENV)/.installed-dev ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-data: $(VENV)/.installed ## fetch the data sets that do not come with a package (mfeat, 2 MB)
-	$(BIN)/python -m mtmm.data.fetch
+data: $(VENV)/.installed ## fetch mfeat (2 MB), which no package brings; DATA=multi_fashion fetches that (30 MB)
+	$(BIN)/python -m mtmm.data.fetch $(DATA)
 
 microbench: $(VENV)/.installed-dev ## every component, the loop against a bare one, weightings against TorchJD, fusions against concat
 	$(BIN)/python -m pytest -q tests/benchmarks/bench_components.py -W default::pytest_benchmark.logger.PytestBenchmarkWarning \

@@ -178,17 +178,18 @@ def components_of(config: Config) -> list[tuple[str, str]]:
     model = config["model"]
     if "name" in model:
         parts = [("model", model["name"])]
+        heads = {task.kind for task in description_of(config).tasks}
     else:
+        heads = {head["name"] for head in model["heads"].values()}
         encoders = (model["encoders"][name]["name"] for name in config["modalities"])
         parts = [
             *(("encoder", name) for name in encoders),
             ("fusion", model["fusion"]["name"]),
             ("sharing", model["sharing"]["name"]),
         ]
-    heads = sorted({task.kind for task in description_of(config).tasks})
     return [
         ("dataset", config["dataset"]["name"]),
         *parts,
         ("weighting", config["weighting"]["name"]),
-        *(("head", kind) for kind in heads),
+        *(("head", name) for name in sorted(heads)),
     ]

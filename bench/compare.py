@@ -14,7 +14,7 @@ import pandas as pd
 from bench.contrasts import Best, Contrasts, choose_best, contrasts, values_of
 from bench.cost import Costs
 from bench.delta_m import delta_m_flat, delta_m_per_task
-from bench.statistics import mean_interval
+from bench.statistics import mean_interval, paired_difference
 
 NOT_FAILED = ("ok", "skipped", "missing")
 
@@ -97,6 +97,8 @@ def compare(
     - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
     - where there is a second comparator, the same about it: `to_best_difference` and so on, its own
       verdict "best on val";
+    - `gain.<task>`, with `_lo` and `_hi`: the primary metric's difference to the single-task run of
+      that seed, as a paired mean, positive = better;
     - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
       `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
     - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (with `_lo_ms` and
@@ -125,7 +127,8 @@ def compare(
         {"variant": name, "n": len(runs[name]), "failed": failed.get(name, 0)}
         | _accuracy(runs[name], primary)
         | _differences(name, comparators, against)
-        | _delta_m(runs[name], runs.get(single_task.get(name, ""), frame.iloc[:0]), directions)
+        | _gains(runs[name], _alone(runs, single_task.get(name)), primary, directions)
+        | _delta_m(runs[name], _alone(runs, single_task.get(name)), directions)
         | _cost(costs.row(name, baseline), runs[name])
         for name in variants
     ]
@@ -236,6 +239,29 @@ def _differences(
         for prefix, other in comparators.items()
         for column, value in against.row(variant, other, _OWN_VERDICT[prefix]).items()
     }
+
+
+def _alone(runs: Mapping[str, pd.DataFrame], twin: str | None) -> pd.DataFrame:
+    """The single-task runs of a variant; none where it has no twin."""
+    return next(iter(runs.values())).iloc[:0] if twin is None else runs[twin]
+
+
+def _gains(
+    run: pd.DataFrame,
+    base: pd.DataFrame,
+    primary: Mapping[str, str],
+    directions: Mapping[str, bool],
+) -> dict[str, float]:
+    """The primary metric of each task against single-task learning, paired by seed."""
+    row: dict[str, float] = {}
+    for task, metric in primary.items():
+        values = [values_of(of, f"test.{task}.{metric}") for of in (run, base)]
+        pair = pd.concat(values, axis=1).dropna().to_numpy(np.float64)
+        better, worse = (pair[:, 0], pair[:, 1])[:: 1 if directions[f"{task}.{metric}"] else -1]
+        found = paired_difference(better, worse)
+        name = f"gain.{task}"
+        row |= {name: found.mean, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
+    return row
 
 
 def _delta_m(

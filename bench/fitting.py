@@ -47,6 +47,8 @@ def check_parts(model: Mapping[str, Any], whole: Description, problems: list[Pro
     ]
     for modality, encoder in model["encoders"].items():
         parts.append((ENCODERS, encoder, ("model", "encoders", modality)))
+    for task, head in model["heads"].items():
+        parts.append((HEADS, head, ("model", "heads", task)))
     for registry, config, path in parts:
         if config:
             strange = unknown_names(registry[config["name"]], config, path, whole)

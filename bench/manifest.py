@@ -11,7 +11,7 @@ from bench.planning import Plan
 from bench.records import MANIFEST_VERSION
 from bench.store import Store, write_json
 from bench.variant import description_of
-from mtmm.heads import HEADS
+from mtmm.heads.judging import objectives
 
 
 def write_manifest(
@@ -60,8 +60,10 @@ def _metrics(plan: Plan) -> dict[str, dict[str, Any]]:
     """The directed metrics of all tasks, a kind's primary one first: reports need no plugin."""
     metrics: dict[str, dict[str, Any]] = {}
     for variant in plan.variants:
-        for task in description_of(variant.config).tasks:
-            objective = HEADS[task.kind].objective
+        judged = objectives(
+            description_of(variant.config).tasks, variant.config["model"].get("heads")
+        )
+        for objective in judged.values():
             for name in (objective.primary, *objective.metrics):
                 metrics.setdefault(name, asdict(objective.metrics[name]))
     return metrics

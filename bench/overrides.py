@@ -10,7 +10,7 @@ from typing import Any
 from bench import settings
 from mtmm.settings import Path, dotted, found, settings_of
 
-SHORT = {"encoders": "model", "fusion": "model", "sharing": "model"}
+SHORT = dict.fromkeys(("encoders", "fusion", "heads", "sharing"), "model")
 """Keys that may be written without the one in front."""
 
 

@@ -23,6 +23,7 @@ from bench.sweeps import EACH
 from mtmm.data import DATASETS
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
+from mtmm.heads import HEADS
 from mtmm.model import MODELS, model_settings
 from mtmm.settings import Component, Range, first_sentence, settings_of
 from mtmm.sharing import SHARINGS
@@ -37,12 +38,15 @@ _LIKE = "like_"
 _SLOTS: Mapping[str, Mapping[str, Component]] = {
     "dataset": DATASETS,
     "encoder": ENCODERS,
+    "head": HEADS,
     "fusion": FUSIONS,
     "sharing": SHARINGS,
     "weighting": WEIGHTINGS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
+_MAPPED = {"encoders": "encoder", "heads": "head"}
+"""Parts of a model that are components by the names of modalities or tasks."""
 _BOUNDS = {
     "low": "minimum",
     "above": "exclusiveMinimum",
@@ -169,12 +173,15 @@ def _composed(like: str, whole_models: list[Schema]) -> Schema:
     model = {
         **_settings(model_settings),
         "match": _MATCH,
-        **{kind: _reference(f"{like}{kind}") for kind in ("encoders", "fusion", "sharing")},
+        **{kind: _reference(f"{like}{kind}") for kind in (*_MAPPED, "fusion", "sharing")},
     }
     train = {kind: _reference(f"{like}{kind}") for kind in ("optimizer", "schedule")}
-    encoders = {"type": "object", "additionalProperties": _reference(f"{like}encoder")}
+    mapped = {
+        f"{like}{kind}": {"type": "object", "additionalProperties": _reference(f"{like}{one}")}
+        for kind, one in _MAPPED.items()
+    }
     return {
-        f"{like}encoders": encoders,
+        **mapped,
         f"{like}model": _any_of([_object(model), *whole_models]),
         f"{like}train": _object({**_settings(settings.train), **train}),
         f"{like}numerics": _object(_settings(settings.numerics)),
@@ -223,9 +230,10 @@ def _keys(like: str) -> Iterator[tuple[str, Schema]]:
         for kind in ("fusion", "sharing"):
             yield f"{prefix}{kind}", _reference(f"{like}{kind}")
             yield from _inside(f"{prefix}{kind}", _SLOTS[kind])
-        yield f"{prefix}encoders", _reference(f"{like}encoders")
-        yield f"{prefix}encoders.<word>", _reference(f"{like}encoder")
-        yield from _inside(f"{prefix}encoders.<word>", _SLOTS["encoder"])
+        for kind, one in _MAPPED.items():
+            yield f"{prefix}{kind}", _reference(f"{like}{kind}")
+            yield f"{prefix}{kind}.<word>", _reference(f"{like}{one}")
+            yield from _inside(f"{prefix}{kind}.<word>", _SLOTS[one])
     for section in ("train", "numerics", "robustness"):
         signature: Component = getattr(settings, section)
         yield from _below(section, {section: signature})
@@ -283,7 +291,7 @@ def _sections() -> Schema:
         "name": {"type": "string", "pattern": f"^{NAME}$"},
         "question": {"type": "string"},
         **_parts(""),
-        "encoders": _reference("encoders"),
+        **{kind: _reference(kind) for kind in _MAPPED},
         "fusion": _reference("fusion"),
         "sharing": _reference("sharing"),
         "sweep": {"type": "array", "items": _reference("block")},

@@ -82,7 +82,7 @@ def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.d
     keep_graph = use.space is not None or settings.get("diagnostics") is not None
     model = prepare(config["numerics"], model, device, keep_graph=keep_graph)
     freeze(model, settings["freeze"] or ())
-    judged = objectives(bundle.tasks)
+    judged = objectives(bundle.tasks, config["model"].get("heads"))
     if settings["class_weights"] is not None:
         judged = weighted(judged, settings["class_weights"], bundle.train, device)
     state: dict[str, Tensor] = {}

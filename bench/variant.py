@@ -302,12 +302,15 @@ def _resolve_model(
     resolved = resolve_model(model, description, ("model",), problems)
     if "name" in model:
         return resolved
-    names = [modality.name for modality in whole.modalities]
-    encoders = model.get("encoders")
-    for name in encoders if isinstance(encoders, dict) else ():
-        if name not in names:
-            place = ("model", "encoders", name)
-            problems.append(Problem(place, unknown("modality", name, names)))
+    there = {
+        "encoders": ("modality", [modality.name for modality in whole.modalities]),
+        "heads": ("task", [task.name for task in whole.tasks]),
+    }
+    for key, (kind, names) in there.items():
+        given = model.get(key)
+        for name in given if isinstance(given, dict) else ():
+            if name not in names:
+                problems.append(Problem(("model", key, name), unknown(kind, name, names)))
     check_parts(resolved, whole, problems)
     if len(problems) == before:
         check_sizes(resolved, description, problems)

@@ -32,7 +32,8 @@ REGISTRIES: Mapping[str, Registry] = {
     "head": cast(Registry, HEADS),
     "model": cast(Registry, MODELS),
 }
-"""Every kind of component, by name. That of a head is the kind of task it serves."""
+"""Every kind of component, by name. Of heads, one named after a kind of
+tasks is what those have by default."""
 
 C = TypeVar("C")
 

@@ -199,9 +199,12 @@ def _told(p: inspect.Parameter) -> str:
 
 def _encoder(encoder: type[Encoder], _: str) -> Iterator[str]:
     kinds = getattr(encoder, "kinds", None)
-    words = isinstance(kinds, set | frozenset) and all(isinstance(kind, str) for kind in kinds)
-    if not words or not kinds:
+    if not _are_words(kinds) or not kinds:
         yield f"must say in `kinds` which kinds of modalities it reads, as a set; found {kinds!r}"
+
+
+def _are_words(kinds: object) -> bool:
+    return isinstance(kinds, set | frozenset) and all(isinstance(kind, str) for kind in kinds)
 
 
 def _fusion(fusion: type[Fusion], _: str) -> Iterator[str]:
@@ -257,6 +260,7 @@ def _head(head: type[Head], name: str) -> Iterator[str]:
     metrics, primary = getattr(objective, "metrics", {}), getattr(objective, "primary", None)
     if primary not in metrics:
         yield f"its objective's `primary` must be one of {listed(metrics)}; found {primary!r}"
+    yield from _served(head, objective)
     others = {kind: other.objective.metrics for kind, other in HEADS.items() if kind != name}
     for metric, meaning in metrics.items():
         for kind, theirs in others.items():
@@ -264,6 +268,19 @@ def _head(head: type[Head], name: str) -> Iterator[str]:
             if theirs.get(metric, meaning) != meaning:
                 text = f"metric '{metric}' must mean what it does for {kind}, {theirs[metric]}"
                 yield f"{text}; found {meaning}"
+
+
+def _served(head: type[Head], objective: type[Objective]) -> Iterator[str]:
+    """What is wrong with the kinds of tasks it serves besides the one of its name."""
+    if not _are_words(head.kinds):
+        yield f"must say in `kinds` which kinds of tasks it serves, as a set; found {head.kinds!r}"
+        return
+    for kind in sorted(head.kinds & HEADS.keys()):
+        usual = HEADS[kind].objective
+        # Scores of one task are compared, whatever its heads.
+        if not issubclass(objective, usual) or objective.primary != usual.primary:
+            text = f"its objective must be a subclass of {usual.__name__}, that of '{kind}'"
+            yield f"{text}, with the same `primary`; found {objective.__name__}"
 
 
 _JUDGED: Calls = {

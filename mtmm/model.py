@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -111,7 +111,7 @@ def _outside_paths(module: nn.Module) -> list[nn.Module]:
 MODELS: dict[str, Callable[..., nn.Module]] = {}
 """Whole models by name, each made by `(bundle, **settings)`: users register theirs."""
 
-_PARTS = ("encoders", "fusion", "sharing", "width")
+_PARTS = ("encoders", "fusion", "heads", "sharing", "width")
 
 
 def model_settings(
@@ -120,7 +120,10 @@ def model_settings(
     sharing: str = "hard",
     width: Annotated[int, Range(low=1, high=65536)] = 64,
 ) -> None:
-    """The settings of `model:` besides `encoders`; `width` is that of a path's feature."""
+    """The settings of `model:` besides `encoders` and `heads`.
+
+    `width` is that of a path's feature.
+    """
 
 
 def resolve_model(
@@ -133,11 +136,10 @@ def resolve_model(
 
     With `name` it is a whole model of `MODELS`, else one put together from parts.
     """
-    for task in description.tasks:
-        if task.kind not in HEADS:
-            text = f"no head for task '{task.name}' of kind '{task.kind}'"
-            problems.append(Problem(path, f"{text} (there are: {listed(HEADS)})"))
     if "name" in config:
+        for task in description.tasks:
+            if task.kind not in HEADS:
+                problems.append(Problem(path, _no_head(task, HEADS)))
         return _resolve_whole(config, path, problems)
     for key in config:
         if key not in _PARTS:
@@ -155,6 +157,7 @@ def resolve_model(
         "sharing": resolve(
             "sharing", SHARINGS, config.get("sharing", "hard"), (*path, "sharing"), problems
         ),
+        "heads": _resolve_heads(config.get("heads", {}), description, (*path, "heads"), problems),
         "width": resolve_settings("model", model_settings, width, path, problems)["width"],
     }
     if len(description.modalities) == 1:
@@ -245,10 +248,10 @@ def build_model(config: Mapping[str, Any], description: Description, *, seed: in
     heads: dict[str, nn.Module] = {}
     for task in description.tasks:
         if level == "decision":
-            heads[task.name] = _build_decision(fusion, task, dims_of(wired), seed)
+            heads[task.name] = _build_decision(resolved, task, dims_of(wired), seed)
             continue
         with seeded(seed, "head", task.name):
-            heads[task.name] = _make_head(resolved["width"], task)
+            heads[task.name] = _make_head(resolved, resolved["width"], task)
     return PathModel(wired, heads)
 
 
@@ -270,14 +273,14 @@ def dims_of(sharing: Sharing) -> dict[str, int]:
 
 
 def _build_decision(
-    config: Mapping[str, Any], task: Task, dims: Mapping[str, int], seed: int
+    resolved: Mapping[str, Any], task: Task, dims: Mapping[str, int], seed: int
 ) -> DecisionHead:
     heads = []
     for name, dim in dims.items():
         with seeded(seed, "head", task.name, name):
-            heads.append(_make_head(dim, task))
+            heads.append(_make_head(resolved, dim, task))
     with seeded(seed, "fusion", task.name):
-        return DecisionHead(dims, heads, _decision_fusion(config, task, dims))
+        return DecisionHead(dims, heads, _decision_fusion(resolved["fusion"], task, dims))
 
 
 def _decision_fusion(
@@ -291,9 +294,10 @@ def _decision_fusion(
     return make(classes, task.classes, **further, **settings_in(config))
 
 
-def _make_head(dim: int, task: Task) -> Head:
-    make: Callable[..., Head] = HEADS[task.kind]
-    return make(dim, task)
+def _make_head(resolved: Mapping[str, Any], dim: int, task: Task) -> Head:
+    config = resolved["heads"][task.name]
+    make: Callable[..., Head] = HEADS[config["name"]]
+    return make(dim, task, **settings_in(config))
 
 
 def _build_encoder(
@@ -335,3 +339,28 @@ def _resolve_encoders(
             problems.append(Problem(place, text))
         resolved[modality.name] = encoder
     return resolved
+
+
+def _resolve_heads(
+    config: object, description: Description, path: ConfigPath, problems: list[Problem]
+) -> dict[str, Any]:
+    if not isinstance(config, dict):
+        problems.append(Problem(path, f"must map tasks to heads; found {found(config)}"))
+        return {}
+    resolved = {}
+    for task in description.tasks:
+        fitting = [name for name, head in HEADS.items() if task.kind in (name, *head.kinds)]
+        if task.name not in config and task.kind not in HEADS:
+            problems.append(Problem(path[:-1], _no_head(task, fitting or HEADS)))
+            continue
+        place = (*path, task.name)
+        head = resolve("head", HEADS, config.get(task.name, task.kind), place, problems)
+        if head and head["name"] not in fitting:
+            text = f"head '{head['name']}' does not serve tasks of kind '{task.kind}'"
+            problems.append(Problem(place, f"{text} (those that do: {listed(fitting)})"))
+        resolved[task.name] = head
+    return resolved
+
+
+def _no_head(task: Task, there: Iterable[str]) -> str:
+    return f"no head for task '{task.name}' of kind '{task.kind}' (there are: {listed(there)})"

@@ -155,8 +155,18 @@ def visible(x: Tensor, modality: Modality, present: Tensor) -> tuple[Tensor, Ten
     Absent inputs become zeros, absent texts padding, before any encoder: what they held, garbage
     or NaN, can never matter.
     """
-    there = present.reshape(-1, *([1] * (x.dim() - 1)))
-    if modality.kind != "text":
-        return torch.where(there, x, 0), None  # an int: tokens of one's own kind stay whole
-    x = torch.where(there, x, modality.pad_id)
-    return x, x != modality.pad_id
+    text = modality.kind == "text"
+    if not _all_there(present):
+        there = present.reshape(-1, *([1] * (x.dim() - 1)))
+        # An int: tokens of one's own kind stay whole.
+        x = torch.where(there, x, modality.pad_id if text else 0)
+    return x, x != modality.pad_id if text else None
+
+
+def _all_there(present: Tensor) -> bool:
+    """Whether nothing has to be emptied, as far as it costs nothing to ask.
+
+    On a GPU one would wait for the answer; in a compiled graph it would be a break.
+    """
+    on_host = present.device.type == "cpu" and not torch.compiler.is_compiling()
+    return on_host and bool(present.all())

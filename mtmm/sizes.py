@@ -22,7 +22,7 @@ from mtmm.model import build_model
 from mtmm.registry import settings_in
 from mtmm.settings import Problem, found
 from mtmm.sharing import SHARINGS
-from mtmm.spec import Description, Modality
+from mtmm.spec import Description, Modality, Task
 
 Config = Mapping[str, Any]
 
@@ -51,10 +51,10 @@ def misfits(config: Config, description: Description) -> Iterator[Problem]:
             fitting = False
             yield Problem(("encoders", modality.name), text, combination=wrong.fits)
     for task in description.tasks:
-        head = _on_meta(HEADS[task.kind], (config["width"], task), {})
+        head = _head(config, task)
         if isinstance(head, _Failure):
-            text = f"head '{task.kind}' of task '{task.name}': {head.text}"
-            yield Problem((), text, combination=head.fits)
+            text = f"head '{config['heads'][task.name]['name']}' of task '{task.name}'"
+            yield Problem(("heads",), f"{text}: {head.text}", combination=head.fits)
     if fitting:
         yield from _misfits_of_paths(config, description)
 
@@ -73,7 +73,7 @@ def model_size(config: Config, description: Description) -> int | None:
     encoders = _encoders(config, description)
     fused, paths = _fusion_size(config, encoders), _path_count(config, description)
     made = [part for part in encoders.values() if isinstance(part, Encoder)]
-    wanted = [_on_meta(HEADS[t.kind], (config["width"], t), {}) for t in description.tasks]
+    wanted = [_head(config, task) for task in description.tasks]
     heads = [head for head in wanted if isinstance(head, nn.Module)]
     if len(made) < len(encoders) or len(heads) < len(wanted):
         return None
@@ -144,6 +144,11 @@ def _encoders(config: Config, description: Description) -> dict[str, Any]:
 
 def _encoder(config: Config, modality: Modality, width: int) -> nn.Module | _Failure | None:
     return _on_meta(ENCODERS[config["name"]], (modality, width), config)
+
+
+def _head(config: Config, task: Task) -> nn.Module | _Failure | None:
+    chosen = config["heads"][task.name]
+    return _on_meta(HEADS[chosen["name"]], (config["width"], task), chosen)
 
 
 def _encoder_failure(config: Config, modality: Modality, width: int) -> _Failure | None:

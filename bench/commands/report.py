@@ -12,7 +12,7 @@ from bench.report.analysis import Analysis, analyse
 from bench.report.columns import one_line
 from bench.report.notes import notes
 from bench.report.robustness import NOTES, robustness_columns
-from bench.report.table import accuracy_table, aligned, cost_table
+from bench.report.table import accuracy_table, aligned, cost_table, single_task_table
 from bench.report.write import write_analysis
 
 
@@ -45,7 +45,9 @@ def print_tables(analysis: Analysis) -> None:
     print(f"\n{one_line(manifest['suite'])}: {one_line(manifest['question'])}".rstrip(" :"))
     print()
     print(accuracy_table(comparison))
-    print(cost_table(comparison))
+    for table in (single_task_table(comparison), cost_table(comparison)):
+        if table:
+            print(table)
     less = robustness_columns(analysis.robustness)
     if less:
         print(aligned(less))

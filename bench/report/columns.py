@@ -70,15 +70,33 @@ def resampling_columns(comparison: Comparison) -> list[Column]:
     return columns
 
 
+def single_task_columns(comparison: Comparison) -> list[Column]:
+    """Variant, the gain of each task over learning it alone, and Δm in both definitions.
+
+    None where no variant has single-task runs to be set against; a row for each that has.
+    """
+    has = comparison.table["delta_m_per_task"].notna()
+    if not has.any():
+        return []
+    found = replace(comparison, table=comparison.table[has])
+    columns = [_names(found)]
+    for task, metric in comparison.primary.items():
+        share = metric in comparison.shares
+        columns.append(_gain(found.table, task, share=share))
+    return [
+        *columns,
+        _with_half_width(found.table, "delta_m_per_task", "Δm per task\ngain %", 1, "{:+.1f}"),
+        _with_half_width(found.table, "delta_m_flat", "Δm flat\ndrop %", 1, "{:+.1f}"),
+    ]
+
+
 def cost_columns(comparison: Comparison) -> list[Column]:
-    """Variant, change against single-task learning, size, times and memory.
+    """Variant, size, times and memory.
 
     Columns that no variant has are left out: all of them, if nothing is known.
     """
     table = comparison.table
     columns = [
-        _with_half_width(table, "delta_m_per_task", "Δm per task\ngain %", 1, "{:+.1f}"),
-        _with_half_width(table, "delta_m_flat", "Δm flat\ndrop %", 1, "{:+.1f}"),
         _plain(table, "params", "params", _with_prefix),
         _plain(table, "flops", "FLOPs", _with_prefix),
         _plain(table, "forward_ms", "forward\nms", three_digits),
@@ -183,6 +201,18 @@ def _plain(table: pd.DataFrame, name: str, heading: str, show: Callable[[float],
 def _ratio(table: pd.DataFrame, name: str, heading: str) -> Column:
     bounds = zip(table[name], table[f"{name}_lo"], table[f"{name}_hi"], strict=True)
     return Column(heading, tuple(times(*of) for of in bounds), _floats(table[name]))
+
+
+def _gain(table: pd.DataFrame, task: str, *, share: bool) -> Column:
+    """A gain with its bounds, and whether these leave out zero, as in "+1.2 [+0.4, +2.0] helps"."""
+    show = points if share else "{:+.3g}".format
+    name, cells = f"gain.{task}", []
+    for mean, lo, hi in zip(table[name], table[f"{name}_lo"], table[f"{name}_hi"], strict=True):
+        word = " helps" if lo > 0 else " hurts" if hi < 0 else ""
+        told = f"{show(mean)} {interval(lo, hi, show)}{word}"
+        cells.append(MISSING if math.isnan(mean) else told)
+    heading = f"{one_line(task)}\ngain{' points' * share}"
+    return Column(heading, tuple(cells), _floats(table[name]))
 
 
 def _with_half_width(

@@ -161,6 +161,8 @@ def _rest(config: Config, setting: str, shared: set[str], base: Config) -> str:
         if fusion.get("name") == "none":
             fusion = value_at(base, "model.fusion")
         rest = {**rest, "model": {**model, "encoders": encoders, "fusion": fusion}}
+    if setting == "tasks" and "heads" in model:
+        rest = {**rest, "model": {key: part for key, part in model.items() if key != "heads"}}
     return _text(rest)
 
 

@@ -49,6 +49,10 @@ def notes(comparison: Comparison) -> list[str]:
         )
     if table["delta_m_per_task"].notna().any():
         lines.append(
+            "Helps, hurts: the 95 % t interval of a task's gain over single-task learning of the "
+            "same seed leaves out zero. No verdicts: of many intervals some do by chance."
+        )
+        lines.append(
             "Δm per task (Maninis et al., 2019): gain over single-task learning of the same seed, "
             "mean over the metrics of a task, then over tasks; positive = better."
         )

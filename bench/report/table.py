@@ -14,6 +14,7 @@ from bench.report.columns import (
     cost_columns,
     one_line,
     resampling_columns,
+    single_task_columns,
     wide_columns,
 )
 from bench.report.notes import notes
@@ -37,8 +38,14 @@ def accuracy_table(comparison: Comparison) -> str:
     return "\n".join(tables)
 
 
+def single_task_table(comparison: Comparison) -> str:
+    """Each task against learning it alone, as aligned plain text; empty without such runs."""
+    columns = single_task_columns(comparison)
+    return aligned(columns) if columns else ""
+
+
 def cost_table(comparison: Comparison) -> str:
-    """Change against single-task learning, size, time and memory as aligned plain text.
+    """Size, time and memory as aligned plain text.
 
     Columns that no variant has are left out.
     """
@@ -47,11 +54,10 @@ def cost_table(comparison: Comparison) -> str:
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """Both tables as GitHub tables, and below them what a reader must know to judge them."""
-    cost = cost_columns(comparison)
+    """All tables as GitHub tables, and below them what a reader must know to judge them."""
     parts = [github([*wide_columns(comparison), *resampling_columns(comparison)])]
-    if cost:
-        parts.append(github(cost))
+    further = (single_task_columns(comparison), cost_columns(comparison))
+    parts += [github(columns) for columns in further if columns]
     parts.append("\n".join(f"- {markdown(note)}" for note in notes(comparison)))
     return "\n\n".join(parts) + "\n"
 

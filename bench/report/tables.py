@@ -8,15 +8,23 @@ import pandas as pd
 
 from bench.compare import Comparison
 from bench.report.analysis import Analysis
-from bench.report.columns import Column, bounded, cost_columns, one_line, wide_columns
+from bench.report.columns import (
+    Column,
+    bounded,
+    cost_columns,
+    one_line,
+    single_task_columns,
+    wide_columns,
+)
 from bench.report.robustness import robustness_columns
 
+_SINGLE_TASK = ("gain.", "delta_m_")
 _COSTS = (
-    *("delta_m_", "forward_", "backward_", "optimizer_", "step_", "inference_"),
+    *("forward_", "backward_", "optimizer_", "step_", "inference_"),
     *("samples_per_s", "pipeline_", "peak_mib", "time_n", "flagged_", "launch_"),
     *("params", "flops"),
 )
-"""How the columns of a comparison's table begin that are about cost or Δm."""
+"""How the columns of a comparison's table begin that are about single-task runs, and cost."""
 
 
 def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
@@ -24,6 +32,7 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
     comparison = analysis.comparison
     tables = {
         "accuracy": wide_columns(comparison),
+        "single_task": single_task_columns(comparison),
         "cost": cost_columns(comparison),
         "robustness": robustness_columns(analysis.robustness),
         "effects": effect_columns(analysis.effects.table),
@@ -34,9 +43,10 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
 
 def full_tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
     """The same and the metrics by task, in full precision; fractions where not told otherwise."""
-    accuracy, cost = _parts(analysis.comparison)
+    accuracy, single_task, cost = _parts(analysis.comparison)
     tables = {
         "accuracy": accuracy,
+        "single_task": single_task,
         "cost": cost,
         "robustness": analysis.robustness,
         "tasks": analysis.by_task,
@@ -67,10 +77,15 @@ def ablation_columns(table: pd.DataFrame) -> list[Column]:
     ]
 
 
-def _parts(comparison: Comparison) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _parts(comparison: Comparison) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     table = comparison.table
-    costs = [name for name in table.columns if name.startswith(_COSTS)]
-    return table.drop(columns=costs), table[["variant", *costs]]
+    gains, costs = ([n for n in table.columns if n.startswith(of)] for of in (_SINGLE_TASK, _COSTS))
+    compared = table[table["delta_m_per_task"].notna()]
+    return (
+        table.drop(columns=[*gains, *costs]),
+        compared[["variant", *gains]],
+        table[["variant", *costs]],
+    )
 
 
 def _words(heading: str, cells: Iterable[object]) -> Column:

@@ -17,7 +17,7 @@ from bench.report.robustness import NOTES, robustness_columns
 from bench.report.table import code, github, markdown, to_csv, to_markdown
 from bench.report.tables import full_tables, printed_tables
 
-_TABLES = {"accuracy", "cost", "robustness", "tasks", "effects", "ablations"}
+_TABLES = {"accuracy", "single_task", "cost", "robustness", "tasks", "effects", "ablations"}
 
 Files = Iterator[tuple[str, str | bytes]]
 """Paths in the suite's folder, and contents."""

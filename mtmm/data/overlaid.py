@@ -96,7 +96,10 @@ class Overlaid:
         text = (
             f"the four files of dataset '{self.name}', {FILES['train'][0]}.gz and so on, must be in"
         )
-        ways = f"`python -m mtmm.data.fetch {self.name}` downloads them, or set `root`"
+        ways = (
+            f"`python -m mtmm.data.fetch {self.name}` (in a clone `make data DATA={self.name}`) "
+            "downloads them, or set `root`"
+        )
         raise ValueError(f"{text} {looked}: {ways}")
 
     def _paired(

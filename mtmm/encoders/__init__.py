@@ -10,6 +10,7 @@ from mtmm.encoders.identity import Identity
 from mtmm.encoders.lenet import LeNet
 from mtmm.encoders.lstm import LSTM
 from mtmm.encoders.mlp import MLP
+from mtmm.encoders.multi_lenet import MultiLeNet
 from mtmm.encoders.resnet18 import ResNet18
 from mtmm.encoders.transformer import Transformer
 from mtmm.encoders.vit_small import ViTSmall
@@ -22,6 +23,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "lenet": LeNet,
     "lstm": LSTM,
     "mlp": MLP,
+    "multi_lenet": MultiLeNet,
     "resnet18": ResNet18,
     "transformer": Transformer,
     "vit_small": ViTSmall,

@@ -1,10 +1,12 @@
-"""Heads by the kind of task they serve."""
+"""Heads by name: each kind of task has one of its own name, and there may be more."""
 
 from __future__ import annotations
 
 from mtmm.heads.base import Head
 from mtmm.heads.classification import ClassificationHead
+from mtmm.heads.multi_lenet import MultiLeNetHead
 
 HEADS: dict[str, type[Head]] = {
     "classification": ClassificationHead,
+    "multi_lenet": MultiLeNetHead,
 }

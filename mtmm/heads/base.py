@@ -75,9 +75,13 @@ class Objective:
 
 
 class Head(nn.Module):
-    """From a task's feature of width `dim` to its output."""
+    """From a task's feature of width `dim` to its output.
+
+    It serves the kind of tasks that it is named after, and those in `kinds`.
+    """
 
     objective: ClassVar[type[Objective]]
+    kinds: ClassVar[frozenset[str]] = frozenset()
 
     def forward(self, features: Features) -> Tensor:
         """The task's output, `[B, ...]`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -13,9 +13,12 @@ from mtmm.settings import listed, nearest
 from mtmm.spec import Split, Task
 
 
-def objectives(tasks: Sequence[Task]) -> dict[str, Objective]:
-    """What judges each task's output."""
-    return {task.name: HEADS[task.kind].objective(task) for task in tasks}
+def objectives(
+    tasks: Sequence[Task], heads: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Objective]:
+    """What judges each task's output: that of its head in a resolved `heads:`, else of its kind."""
+    chosen = {task.name: task.kind if heads is None else heads[task.name]["name"] for task in tasks}
+    return {task.name: HEADS[chosen[task.name]].objective(task) for task in tasks}
 
 
 def weighted(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from bench.compare import Comparison, compare
 from bench.statistics import smallest_detectable
@@ -241,6 +242,22 @@ def test_delta_m_seed_by_seed() -> None:
     assert base["delta_m_flat"] == pytest.approx(flat)
     assert base["delta_m_flat_lo"] < flat < base["delta_m_flat_hi"]
     assert math.isnan(row(comparison, "single")["delta_m_per_task"])
+    paired = stats.ttest_rel(multi, single)
+    bounds = paired.confidence_interval()
+    for task, part in (("a", 1.0), ("b", 0.5)):
+        assert base[f"gain.{task}"] == pytest.approx(part * 0.17 / 3)
+        assert base[f"gain.{task}_lo"] == pytest.approx(part * bounds.low)
+        assert base[f"gain.{task}_hi"] == pytest.approx(part * bounds.high)
+    assert math.isnan(row(comparison, "single")["gain.a"])
+
+
+def test_a_gain_is_positive_where_less_is_better() -> None:
+    records = train("base", (0.6, 0.6, 0.77)) + train("single", (0.5, 0.6, 0.7))
+    for record in records:
+        del record["test.b.accuracy"]
+    comparison = compared(records, single_task={"base": "single"})
+    assert comparison.primary["b"] == "error"
+    assert row(comparison, "base")["gain.b"] == pytest.approx(0.17 / 6)
 
 
 def test_delta_m_leaves_out_tasks_that_the_variant_lacks() -> None:

@@ -211,6 +211,7 @@ def test_defaults_are_filled_in(description: Description) -> None:
         },
         "fusion": {"name": "concat"},
         "sharing": {"name": "hard"},
+        "heads": {task: {"name": "classification"} for task in ("left", "right")},
         "width": 64,
     }
     again = resolve_model(resolved, description, (), problems)
@@ -235,7 +236,7 @@ def test_all_mistakes_are_told_at_once(description: Description) -> None:
         (
             "model.fuson",
             "unknown key 'fuson' of model; did you mean 'fusion'?"
-            " (it has: encoders, fusion, sharing, width)",
+            " (it has: encoders, fusion, heads, sharing, width)",
         ),
         (
             "model.encoders.image.channel",
@@ -265,7 +266,7 @@ def test_an_encoder_must_read_the_modality(description: Description) -> None:
         (
             "model.encoders.image",
             "encoder 'lstm' does not read image "
-            "(those that do: article_cnn, lenet, resnet18, vit_small)",
+            "(those that do: article_cnn, lenet, multi_lenet, resnet18, vit_small)",
         )
     ]
 

@@ -15,6 +15,8 @@ from mtmm.encoders.lenet import LeNet
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
 from mtmm.heads.base import Head
+from mtmm.heads.classification import ClassificationHead
+from mtmm.heads.multi_lenet import MultiLeNetHead
 from mtmm.model import MODELS, PathModel, build_model, part_names, resolve_model
 from mtmm.settings import Problem, dotted
 from mtmm.sharing import SHARINGS
@@ -179,7 +181,40 @@ def test_a_whole_model_has_no_parts(description: Description) -> None:
 def test_every_task_needs_a_head(config: dict[str, Any], description: Description) -> None:
     counted = replace(description, tasks=(*description.tasks, Task(name="dots", kind="count")))
     assert _messages(config, counted) == [
-        ("model", "no head for task 'dots' of kind 'count' (there are: classification)")
+        (
+            "model",
+            "no head for task 'dots' of kind 'count' (there are: classification, multi_lenet)",
+        )
+    ]
+
+
+def test_a_head_is_chosen_task_by_task(description: Description) -> None:
+    model = build_model(_config(heads={"left": {"name": "multi_lenet"}}), description)
+    assert isinstance(model, PathModel)
+    left, right = (model.parts()[f"heads.{task}"] for task in ("left", "right"))
+    assert isinstance(left, MultiLeNetHead)
+    assert isinstance(right, ClassificationHead)
+
+
+def test_heads_that_do_not_fit(description: Description, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Level(ClassificationHead):
+        kinds = frozenset({"level"})
+
+    monkeypatch.setitem(HEADS, "level", Level)
+    assert _messages(_config(heads={"left": "level", "right": "lenet"}), description) == [
+        (
+            "model.heads.left",
+            "head 'level' does not serve tasks of kind 'classification' "
+            "(those that do: classification, multi_lenet)",
+        ),
+        (
+            "model.heads.right",
+            "unknown head 'lenet'; did you mean 'multi_lenet'? "
+            "(there are: classification, multi_lenet, level)",
+        ),
+    ]
+    assert _messages(_config(heads="multi_lenet"), description) == [
+        ("model.heads", "must map tasks to heads; found the word 'multi_lenet'")
     ]
 
 

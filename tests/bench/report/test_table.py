@@ -16,6 +16,7 @@ from bench.report.table import (
     aligned,
     cost_table,
     markdown,
+    single_task_table,
     to_csv,
     to_markdown,
 )
@@ -100,26 +101,38 @@ def test_accuracy_table(small: Comparison) -> None:
 
 def test_cost_table(small: Comparison) -> None:
     assert cost_table(small) == (
-        "variant  Δm per task      Δm flat  params  FLOPs  forward\n"
-        "              gain %       drop %                      ms\n"
-        "───────  ───────────  ───────────  ──────  ─────  ───────\n"
-        "concat   +20.7 ±13.2  -20.7 ±13.2   1.2 M  3.4 G   0.0123\n"
-        "a|b c              –            –   1.2 M  3.4 G   0.0123\n"
-        "lost               –            –       –      –        –\n"
-        "film               –            –   1.2 M      –        –\n"
-        "\n"
-        "variant  backward  step   step  step      samples/s  peak\n"
-        "               ms    ms  ratio  verdict               MiB\n"
-        "───────  ────────  ────  ─────  ────────  ─────────  ────\n"
-        "concat       25.1  40.0   1.00  baseline      12300   100\n"
-        "a|b c        25.1  1230  30.85  unclear       12300   100\n"
-        "lost            –     –      –  –                 –     –\n"
-        "film            –     –      –  –                 –     –\n"
+        "variant  params  FLOPs  forward  backward  step   step  step      samples/s  peak\n"
+        "                             ms        ms    ms  ratio  verdict               MiB\n"
+        "───────  ──────  ─────  ───────  ────────  ────  ─────  ────────  ─────────  ────\n"
+        "concat    1.2 M  3.4 G   0.0123      25.1  40.0   1.00  baseline      12300   100\n"
+        "a|b c     1.2 M  3.4 G   0.0123      25.1  1230  30.85  unclear       12300   100\n"
+        "lost          –      –        –         –     –      –  –                 –     –\n"
+        "film      1.2 M      –        –         –     –      –  –                 –     –\n"
     )
 
 
+def test_single_task_table(small: Comparison) -> None:
+    assert single_task_table(small) == (
+        "variant                     script  Δm per task      Δm flat\n"
+        "                       gain points       gain %       drop %\n"
+        "───────  ─────────────────────────  ───────────  ───────────\n"
+        "concat   +10.0 [+7.5, +12.5] helps  +20.7 ±13.2  -20.7 ±13.2\n"
+    )
+
+
+def test_single_task_table_says_what_hurts_and_nothing_of_what_is_unclear() -> None:
+    def told(scores: tuple[float, ...]) -> str:
+        rows = [*records("concat", scores), *records("alone", BASE)]
+        return single_task_table(comparison(rows, concat="alone")).splitlines()[-1]
+
+    assert "-10.0 [-12.5, -7.5] hurts" in told(WORSE)
+    unclear = told((0.51, 0.58, 0.72))
+    assert "helps" not in unclear
+    assert "hurts" not in unclear
+
+
 def test_markdown_tables(small: Comparison) -> None:
-    accuracy, cost, _ = to_markdown(small).split("\n\n")
+    accuracy, single_task, cost, _ = to_markdown(small).split("\n\n")
     assert accuracy == (
         "| variant | n | script accuracy % | score % | difference points | pairs | p Holm "
         "| verdict |\n"
@@ -129,13 +142,17 @@ def test_markdown_tables(small: Comparison) -> None:
         "| lost | 0/2 | – | – | – | – | – | – |\n"
         "| film | 2/3 | 55.1 ±63.5 | 55.1 ±63.5 | +0.1 [–] | 2 | 0.500 | not distinguishable |"
     )
+    assert single_task == (
+        "| variant | script gain points | Δm per task gain % | Δm flat drop % |\n"
+        "| --- | ---: | ---: | ---: |\n"
+        "| concat | +10.0 [+7.5, +12.5] helps | +20.7 ±13.2 | -20.7 ±13.2 |"
+    )
     assert cost.splitlines()[0] == (
-        "| variant | Δm per task gain % | Δm flat drop % | params | FLOPs | forward ms "
-        "| backward ms | step ms | step ratio | step verdict | samples/s | peak MiB |"
+        "| variant | params | FLOPs | forward ms | backward ms | step ms | step ratio "
+        "| step verdict | samples/s | peak MiB |"
     )
     assert cost.splitlines()[2] == (
-        "| concat | +20.7 ±13.2 | -20.7 ±13.2 | 1.2 M | 3.4 G | 0.0123 | 25.1 | 40.0 | 1.00 "
-        "| baseline | 12300 | 100 |"
+        "| concat | 1.2 M | 3.4 G | 0.0123 | 25.1 | 40.0 | 1.00 | baseline | 12300 | 100 |"
     )
 
 
@@ -152,6 +169,7 @@ def test_notes_say_what_the_numbers_mean(small: Comparison) -> None:
         "Holm family: 2 tests.",
         "probability 0.8: 4.6 points (median over the family, at level 0.05/2)",
         "[–]: the difference was the same for every seed",
+        "Helps, hurts: the 95 % t interval of a task's gain",
         "Δm per task (Maninis et al., 2019)",
         "positive = better",
         "Δm flat (CAGrad, Nash-MTL, FAMO)",
@@ -178,7 +196,7 @@ def test_a_plain_suite_gets_no_empty_columns_and_no_notes_on_them() -> None:
         *("variant", "params", "───────", "──────", "concat", "1.2", "M", "film", "1.2", "M")
     ]
     text = to_markdown(plain)
-    for absent in ("Δm", "Times", "pairs |", "[–]", "bootstrap"):
+    for absent in ("Δm", "hurts", "Times", "pairs |", "[–]", "bootstrap"):
         assert absent not in text
     assert "Holm family: 1 test." in text
 

@@ -108,7 +108,7 @@ def test_without_the_files_it_says_how_to_get_them(
     assert main(["plan", str(suite)]) == 2
     told = capsys.readouterr().err
     assert f"must be in {tmp_path} or {tmp_path}/FashionMNIST/raw" in told
-    assert "`python -m mtmm.data.fetch multi_fashion` downloads them, or set `root`" in told
+    assert "`python -m mtmm.data.fetch multi_fashion` (in a clone `make data DATA=multi_" in told
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def _config(data: DataBundle) -> dict[str, Any]:
     names = [modality.name for modality in data.modalities]
     config |= {"modalities": names, "tasks": ["digit"]}
     config["model"]["encoders"] = {name: {"name": "identity"} for name in names}
+    config["model"]["heads"] = {"digit": {"name": "classification"}}
     config["model"]["fusion"] = {"name": "concat" if len(names) > 1 else "none"}
     return config
 

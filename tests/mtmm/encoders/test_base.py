@@ -61,6 +61,8 @@ CASES = [
         for stem in ("small", "imagenet")
         for shape in [(3, 32, 32), (1, 33, 41)]
     ),
+    Case(encoder="multi_lenet", shape=(1, 28, 28)),
+    Case(encoder="multi_lenet", shape=(3, 16, 21)),
     Case(encoder="lstm", shape=(5,)),
     Case(encoder="lstm", shape=(1,), settings={"embedding": 3}),
     Case(encoder="lstm", shape=(7,), settings={"hidden": 4, "layers": 2}),

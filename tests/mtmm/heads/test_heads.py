@@ -5,7 +5,7 @@ import torch
 
 from mtmm.heads import HEADS
 from mtmm.heads.base import Objective
-from mtmm.heads.classification import Classification
+from mtmm.heads.classification import Classification, ClassificationHead
 from mtmm.heads.judging import objectives, weighted
 from mtmm.spec import Batch, Task
 
@@ -64,6 +64,20 @@ def test_a_kind_without_classes_refuses_class_weights() -> None:
     count = Objective(Task(name="n", kind="count"))
     with pytest.raises(ValueError, match="task 'n' of kind 'count' has no classes to weigh"):
         count.weighted("balanced", TRAIN.targets["t"], TRAIN.labelled["t"])
+
+
+def test_a_head_of_ones_own_brings_its_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Focal(Classification):
+        """Another loss for the same kind."""
+
+    class FocalHead(ClassificationHead):
+        objective = Focal
+        kinds = frozenset({"classification"})
+
+    monkeypatch.setitem(HEADS, "focal", FocalHead)
+    made = objectives(TASKS, {"s": {"name": "classification"}, "t": {"name": "focal"}})
+    assert type(made["s"]) is Classification
+    assert type(made["t"]) is Focal
 
 
 @pytest.mark.parametrize("name", HEADS)
