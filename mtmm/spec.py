@@ -16,7 +16,7 @@ ModalityKind = str
 """`image`, `text`, `audio`, `vector`, or any word that an encoder lists among its `kinds`."""
 
 TaskKind = str
-"""`classification`, or any word that a head is registered for."""
+"""`classification`, `multilabel`, `ordinal`, `regression`, or any word that a head is named."""
 
 Space = Literal["theta", "z", "last"]
 """A gradient space; see `SharedSpace`."""
@@ -43,11 +43,17 @@ class Modality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One thing to predict: its name, kind and number of classes (0: the kind has none)."""
+    """One thing to predict: its name, kind and number of classes (0: the kind has none).
+
+    For numbers `offset` and `scale` say where they lie and how far apart: mean and standard
+    deviation over the training labels, say. Heads predict and losses judge in these units.
+    """
 
     name: str
     kind: TaskKind
     classes: int = 0
+    offset: float = 0.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

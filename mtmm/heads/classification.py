@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtmm.heads.base import ClassWeights, Head, Metric, Objective, Sums
+from mtmm.heads.confusion import counted, no_counts, wrong_classes
 from mtmm.spec import Features, Task
 
 _NO_LABEL = -100  # what torch's cross-entropy ignores by default
@@ -44,13 +45,7 @@ class Classification(Objective):
 
     def unfit(self, target: Tensor, labelled: Tensor) -> str | None:
         """See `Objective.unfit`: classes, one a sample."""
-        if target.dtype != torch.int64 or target.dim() != 1:
-            return f"int64 and [B]; found {target.dtype} {list(target.shape)}"
-        known = target[labelled]
-        low, high = (int(known.min()), int(known.max())) if len(known) else (0, 0)
-        if low < 0 or high >= self.task.classes:
-            return f"0 to {self.task.classes - 1} where labelled; found {low} to {high}"
-        return None
+        return wrong_classes(target, labelled, self.task.classes)
 
     def loss(self, output: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
         """Mean cross-entropy in nats over the labelled samples.
@@ -67,21 +62,17 @@ class Classification(Objective):
 
     def sums(self, device: object) -> Sums:
         """Confusion counts `[K, K]` (target, prediction) and the summed loss."""
-        classes = self.task.classes
         return {
-            "confusion": torch.zeros(classes, classes, dtype=torch.int64, device=device),  # type: ignore[call-overload]
+            "confusion": no_counts(self.task.classes, device),
             "loss": torch.zeros((), dtype=torch.float64, device=device),  # type: ignore[call-overload]
         }
 
     def update(self, sums: Sums, output: Tensor, target: Tensor, labelled: Tensor) -> Sums:
         """See `Objective.update`."""
-        classes = self.task.classes
-        cell = torch.where(labelled, target, 0) * classes + output.argmax(1)
-        counted = torch.zeros(classes * classes, dtype=torch.int64, device=output.device)
-        counted = counted.index_add(0, cell, labelled.long()).view(classes, classes)
+        confusion = counted(sums["confusion"], output.argmax(1), target, labelled)
         target = torch.where(labelled, target, _NO_LABEL)
         loss = F.cross_entropy(output.float(), target, reduction="sum")
-        return {"confusion": sums["confusion"] + counted, "loss": sums["loss"] + loss}
+        return {"confusion": confusion, "loss": sums["loss"] + loss}
 
     def measure(self, sums: Sums) -> dict[str, float]:
         """See `Objective.measure`."""
