@@ -52,3 +52,12 @@ def test_each_modality_is_missed_as_training_without_it_says() -> None:
         known = table[table[f"only.{name}"].notna()]
         assert len(known) == 18
         assert (known[f"only.{name}"] < known["score"]).all()
+
+
+def test_sharing_hurts_both_tasks_of_multi_fashion_under_every_weighting() -> None:
+    table = pd.read_csv(REFERENCE / "multi_fashion" / "comparison.csv", index_col="variant")
+    for task in ("left", "right"):
+        assert (table[f"gain.{task}_hi"].drop("separate") < 0).all()
+    assert table["verdict"]["separate"] == "better"
+    others = table["verdict"].drop(["separate", "equal"])
+    assert (others == "not distinguishable").all()
