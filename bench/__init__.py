@@ -1,6 +1,6 @@
 """The harness: declarative suites, paired runs, timing and reports.
 
-`plan`, `run` and `load` are loaded on first use: `import bench` alone imports no PyTorch.
+`plan`, `run`, `load` and `record` are loaded on first use: `import bench` alone imports no PyTorch.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.api import load, plan, run
+    from bench.recording import record
 
-__all__ = ["InputError", "load", "plan", "run"]
+__all__ = ["InputError", "load", "plan", "record", "run"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "record":
+        from bench.recording import record
+
+        return record
     if name in __all__:
         from bench import api
 

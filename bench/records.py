@@ -33,7 +33,7 @@ _TRAINED: Mapping[str, type] = {
     "seconds": float,
     "steps": int,
     "samples": int,
-    "params": int,
+    "params": float,
     "epochs": dict,
     "val": dict,
     "test": dict,

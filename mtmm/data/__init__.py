@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtmm.data import digits_views, glyphs, interactions, mfeat, multi_fashion, multi_mnist
+from mtmm.data import digits_views, glyphs, interactions, mfeat, multi_fashion, multi_mnist, table
 from mtmm.data.base import Dataset
 
 DATASETS: dict[str, Dataset] = {
@@ -12,4 +12,5 @@ DATASETS: dict[str, Dataset] = {
     "mfeat": Dataset(mfeat.build, mfeat.describe),
     "multi_fashion": Dataset(multi_fashion.build, multi_fashion.describe),
     "multi_mnist": Dataset(multi_mnist.build, multi_mnist.describe),
+    "table": Dataset(table.build, table.describe),
 }

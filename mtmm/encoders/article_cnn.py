@@ -21,7 +21,7 @@ class ArticleCNN(Encoder):
     `{name: lstm, embedding: 100, hidden: 64, layers: 2}`; the fusion is `concat` at `width: 128`.
     """
 
-    kinds = frozenset({"image"})
+    kinds = frozenset({"audio", "image"})
     map_stage = "conv"
 
     def __init__(

@@ -18,7 +18,7 @@ class LeNet(Encoder):
     `width`.
     """
 
-    kinds = frozenset({"image"})
+    kinds = frozenset({"audio", "image"})
     map_stage = "conv2"
 
     def __init__(

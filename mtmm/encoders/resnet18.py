@@ -22,7 +22,7 @@ class ResNet18(Encoder):
     `small` replaces it by one 3×3 convolution, the usual change for images of about 32 pixels.
     """
 
-    kinds = frozenset({"image"})
+    kinds = frozenset({"audio", "image"})
     map_stage = "layer4"
 
     def __init__(self, modality: Modality, width: int, *, stem: Stem = "small") -> None:

@@ -20,7 +20,7 @@ class ViTSmall(Encoder):
     patches and of the feature, the model's `width` unless said; `heads` must divide it.
     """
 
-    kinds = frozenset({"image"})
+    kinds = frozenset({"audio", "image"})
     token_stage = "tokens"
 
     def __init__(

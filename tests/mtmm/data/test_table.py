@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from scipy.io import wavfile
+
+from bench.cli import main
+from mtmm.data.table import build, describe
+from mtmm.spec import Batch, Modality, Task, in_memory
+from tests.tables import write_glyphs
+
+INPUTS: dict[str, Any] = {
+    "photo": {"kind": "image", "column": "photo", "size": 24, "channels": 1},
+    "note": {"kind": "text", "column": "note", "length": 5},
+    "measures": {"kind": "vector", "columns": ["width", "ink"]},
+}
+TASKS: dict[str, Any] = {
+    "script": {"kind": "classification", "column": "script"},
+    "height": {"kind": "regression", "column": "height"},
+}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_glyphs(tmp_path_factory.mktemp("glyphs"))
+
+
+@pytest.fixture(scope="module")
+def table(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A data set with all of its parts in memory."""
+
+    tasks: tuple[Task, ...]
+    modalities: tuple[Modality, ...]
+    train: Batch
+    val: Batch
+    test: Batch
+    fingerprint: str
+
+
+def make(**settings: Any) -> Made:
+    made = build(**settings)
+    train, val, test = (in_memory(part) for part in (made.train, made.val, made.test))
+    return Made(made.tasks, made.modalities, train, val, test, made.fingerprint)
+
+
+@pytest.fixture(scope="module")
+def made(file: Path) -> Made:
+    return make(file=str(file), inputs=INPUTS, tasks=TASKS, split={"column": "part"})
+
+
+def _write(folder: Path, **columns: list[Any]) -> str:
+    pd.DataFrame(columns).to_csv(folder / "t.csv", index=False)
+    return str(folder / "t.csv")
+
+
+def _wrong(file: str, **settings: Any) -> str:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        describe(file=file, **settings)
+    return str(caught.value)
+
+
+def test_splits_are_those_of_the_column(made: Made, table: pd.DataFrame) -> None:
+    for part in ("train", "val", "test"):
+        assert len(getattr(made, part)) == (table["part"] == part).sum()
+    assert made.tasks[0] == Task(name="script", kind="classification", classes=3)
+
+
+def test_labels_and_what_is_missing(made: Made, table: pd.DataFrame) -> None:
+    of_test = table[table["part"] == "test"]
+    scripts = sorted(table["script"].dropna().unique())
+    known = of_test["script"].notna().to_numpy(copy=True)
+    assert made.test.labelled["script"].tolist() == known.tolist()
+    told = made.test.targets["script"][known].tolist()
+    assert [scripts[i] for i in told] == of_test["script"][known].tolist()
+    assert made.test.labelled["height"].tolist() == of_test["height"].notna().tolist()
+    assert made.test.present["photo"].tolist() == of_test["photo"].notna().tolist()
+    assert made.test.present["note"].tolist() == of_test["note"].notna().tolist()
+    height = table["height"][table["part"] == "train"]
+    assert made.tasks[1].offset == pytest.approx(height.mean())
+    assert made.tasks[1].scale == pytest.approx(height.std(ddof=0))
+
+
+def test_numbers_are_standardised_over_train(made: Made, table: pd.DataFrame) -> None:
+    x = made.train.inputs["measures"]
+    of_train = table[table["part"] == "train"]
+    width, ink = of_train["width"].to_numpy(), of_train["ink"].to_numpy()
+    assert torch.allclose(x[:, 0], torch.tensor((width - width.mean()) / width.std()).float())
+    missing = np.isnan(ink)
+    assert missing.any()
+    assert (x[missing, 1] == 0).all()  # the mean
+    known = torch.tensor(((ink - np.nanmean(ink)) / np.nanstd(ink))[~missing]).float()
+    assert torch.allclose(x[~missing, 1], known, atol=1e-5)
+    assert made.train.present["measures"].all()
+
+
+def test_images_are_those_of_the_files(made: Made, table: pd.DataFrame, file: Path) -> None:
+    rows = table[(table["part"] == "train") & table["photo"].notna()]
+    there = made.train.present["photo"]
+    x = made.train.inputs["photo"]
+    pixels = np.stack(
+        [
+            np.array(Image.open(file.parent / path).resize((24, 24), Image.Resampling.BILINEAR))
+            for path in rows["photo"]
+        ]
+    ).astype(np.float64)
+    expected = (pixels - pixels.mean()) / pixels.std()
+    assert np.allclose(x[there][:, 0].numpy(), expected, atol=1e-4)
+    assert (x[~there] == 0).all()
+
+
+def test_texts_are_words_of_train_most_frequent_first(made: Made, table: pd.DataFrame) -> None:
+    ids = made.train.inputs["note"]
+    (note,) = (m for m in made.modalities if m.name == "note")
+    assert note.vocabulary is not None
+    words = table["note"][table["part"] == "train"].fillna("").str.lower()
+    tokens = [text.replace("-", " - ").split() for text in words]
+    counts = Counter(word for row in tokens for word in row)
+    assert note.vocabulary == 2 + len(counts)
+    rank = {
+        word: i for i, (word, _) in enumerate(sorted(counts.items(), key=lambda w: (-w[1], w[0])))
+    }
+    for row, of_row in zip(ids.tolist(), tokens, strict=True):
+        told = [2 + rank[word] for word in of_row[:5]]
+        assert row == told + [0] * (5 - len(told))
+    assert made.test.inputs["note"].max() < note.vocabulary
+    assert (ids[~made.train.present["note"]] == 0).all()
+
+
+def test_a_word_that_train_has_not_is_unknown(tmp_path: Path) -> None:
+    file = _write(
+        tmp_path,
+        text=["a b", "a c!", "a d", "a Ω"],
+        y=["u", "v", "u", "v"],
+        part=["train", "train", "val", "test"],
+    )
+    made = make(
+        file=file,
+        inputs={"t": {"kind": "text", "column": "text", "length": 4}},
+        tasks={"y": {"kind": "classification", "column": "y"}},
+        split={"column": "part"},
+    )
+    assert made.train.inputs["t"].tolist() == [[2, 4, 0, 0], [2, 5, 3, 0]]
+    assert made.test.inputs["t"].tolist() == [[2, 1, 0, 0]]
+
+
+def test_sounds_are_log_mel_spectra(tmp_path: Path) -> None:
+    rate = 8000
+    time = np.arange(rate // 2) / rate
+    for hertz in (300, 600, 1200, 2400):
+        tone = (0.5 * 32767 * np.sin(2 * np.pi * hertz * time)).astype(np.int16)
+        wavfile.write(tmp_path / f"{hertz}.wav", rate, np.stack([tone, tone], axis=1))
+    file = _write(
+        tmp_path,
+        wav=["300.wav", "600.wav", "1200.wav", "2400.wav", None, "300.wav"],
+        y=["a", "b", "a", "b", "a", "b"],
+        part=["train", "train", "train", "train", "val", "test"],
+    )
+    made = make(
+        file=file,
+        inputs={"s": {"kind": "audio", "column": "wav", "seconds": 0.5, "bands": 32}},
+        tasks={"y": {"kind": "classification", "column": "y"}},
+        split={"column": "part"},
+    )
+    x = made.train.inputs["s"]
+    assert x.shape == (4, 1, 32, 51)
+    loudest = x[:, 0, :, 10:40].mean(2).argmax(1)
+    mel = 2595 * np.log10(1 + np.array([300, 600, 1200, 2400]) / 700)
+    top = 2595 * np.log10(1 + 8000 / 700)  # of 16 kHz, to which they are resampled
+    assert np.abs(loudest.numpy() - (33 * mel / top - 1)).max() < 1
+    assert float(x.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(x.std()) == pytest.approx(1, abs=1e-2)
+    assert not made.val.present["s"].any()
+    assert torch.equal(made.test.inputs["s"][0], x[0])
+
+
+def test_kinds_of_tasks(tmp_path: Path) -> None:
+    file = _write(
+        tmp_path,
+        x=[1, 2, 3, 4, 5, 6],
+        grade=["mid", "low", "high", None, "mid", "low"],
+        size=["10", "9", "2", "9", "2", "10"],
+        cat=[1, 0, None, 1, 0, 1],
+        dog=["yes", "no", None, "no", "No", "yes"],
+        part=["train", "train", "train", "train", "val", "test"],
+    )
+    made = make(
+        file=file,
+        inputs={"x": {"kind": "vector", "columns": ["x"]}},
+        tasks={
+            "grade": {"kind": "ordinal", "column": "grade", "order": ["low", "mid", "high"]},
+            "size": {"kind": "ordinal", "column": "size"},
+            "animals": {"kind": "multilabel", "columns": ["cat", "dog"]},
+        },
+        split={"column": "part"},
+    )
+    assert [task.classes for task in made.tasks] == [3, 3, 2]
+    assert made.train.targets["grade"].tolist() == [1, 0, 2, -1]
+    assert made.train.labelled["grade"].tolist() == [True, True, True, False]
+    assert made.train.targets["size"].tolist() == [2, 1, 0, 1]  # numbers by size, not by letter
+    assert made.train.targets["animals"].tolist() == [[1, 1], [0, 0], [-1, -1], [1, 0]]
+    assert made.train.labelled["animals"].tolist() == [True, True, False, True]
+    assert made.val.targets["animals"].tolist() == [[0, 0]]
+
+
+GROUPED: dict[str, Any] = {
+    "inputs": {"x": {"kind": "vector", "columns": ["x"]}},
+    "tasks": {
+        "y": {"kind": "classification", "column": "y"},
+        "g": {"kind": "regression", "column": "g"},
+    },
+}
+
+
+def test_a_group_is_in_one_part_only(tmp_path: Path) -> None:
+    rows = list(range(200))
+    file = _write(tmp_path, x=rows, g=[i % 40 for i in rows], y=[i % 2 for i in rows])
+    made = make(file=file, **GROUPED, split={"group": "g", "fractions": [0.6, 0.2, 0.2]})
+    parts = [made.train, made.val, made.test]
+    assert [len(part) for part in parts] == [120, 40, 40]
+    train, val, test = (set(part.targets["g"].tolist()) for part in parts)
+    assert len(train | val | test) == len(train) + len(val) + len(test) == 40
+    other = describe(file=file, **GROUPED, split={"group": "g", "seed": 1})
+    assert other.fingerprint != made.fingerprint
+
+
+def test_the_split_is_that_of_the_seed(tmp_path: Path) -> None:
+    file = _write(tmp_path, x=list(range(50)), g=list(range(50)), y=[i % 2 for i in range(50)])
+    first, again, other = (make(file=file, **GROUPED, split={"seed": s}) for s in (0, 0, 1))
+    assert torch.equal(first.test.targets["g"], again.test.targets["g"])
+    assert not torch.equal(first.test.targets["g"], other.test.targets["g"])
+
+
+def test_another_cell_is_another_data_set(tmp_path: Path) -> None:
+    rows = list(range(50))
+    file = _write(tmp_path, x=rows, g=rows, y=[i % 2 for i in rows])
+    before = describe(file=file, **GROUPED).fingerprint
+    _write(tmp_path, x=[7, *rows[1:]], g=rows, y=[i % 2 for i in rows])
+    assert describe(file=file, **GROUPED).fingerprint != before
+
+
+def test_everything_that_is_wrong_with_a_table_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with (tmp_path / "big.png").open("wb") as stream:
+        Image.new("1", (20_000, 6_000)).save(stream)
+    file = _write(
+        tmp_path,
+        photo=["a.png", "big.png", "gone.png", None, None, None],
+        age=["1", "=1+1", "inf", "4", "<b>", "6"],
+        grade=["low", "mid", "low", "mid", "huge", "low"],
+        part=["train", "train", "train", "train", "val", "tset"],
+    )
+    settings: dict[str, Any] = {
+        "inputs": {
+            "p": {"kind": "image", "column": "photo"},
+            "n": {"kind": "vector", "columns": ["age"]},
+        },
+        "tasks": {"g": {"kind": "ordinal", "column": "grade", "order": ["low", "mid", "top"]}},
+    }
+    told = _wrong(file, **settings, split={"column": "part"})
+    assert told == (
+        f"{file}: column 'part' must hold train, val, test; found 1 others (row 7: 'tset'); "
+        "test has no row"
+    )
+    told = _wrong(file, **settings, split={"fractions": [0.5, 0.25, 0.25]})
+    for fact in (
+        "column 'photo' must hold paths of files that can be read; found 3 others "
+        "(row 2: 'a.png' is no image that Pillow reads, "
+        "row 3: 'big.png' has 20000 × 6000 pixels, more than 100,000,000, "
+        "row 4: 'gone.png' is not there)",
+        "column 'age' must hold finite numbers; found 3 others "
+        "(row 3: '=1+1', row 4: 'inf', row 6: '<b>')",
+        "column 'grade' must hold one of low, mid, top; found 1 others (row 6: 'huge')",
+        "task 'g' has 1 classes of column 'grade' without a row in train: 'top'",
+    ):
+        assert fact in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"inputs": {}}, "`inputs` must name one or more"),
+        ({"inputs": {"x": {"kind": "pictur"}}}, "`kind` of inputs 'x' must be one of image, text"),
+        ({"inputs": {"x": {"kind": "image"}}}, "inputs 'x' needs `column`, a word"),
+        (
+            {"inputs": {"x": {"kind": "image", "column": "phto"}}},
+            "inputs 'x': the table has no column 'phto'; did you mean 'photo'? (photo, note,",
+        ),
+        (
+            {"inputs": {"x": {"kind": "text", "column": "note", "lenght": 3}}},
+            "unknown setting 'lenght' of inputs 'x'; did you mean 'length'?",
+        ),
+        (
+            {"inputs": {"x": {"kind": "vector", "columns": "width"}}},
+            "`columns` of inputs 'x' must be a list of words; found the word 'width'",
+        ),
+        (
+            {"inputs": {"x": {"kind": "image", "column": "photo", "channels": 2}}},
+            "input 'x' needs a `size` of at least 1 and 1 or 3 `channels`; found 64 and 2",
+        ),
+        ({"split": {"fractions": [0.5, 0.5, 0.5]}}, "must be three numbers above 0 that sum to 1"),
+        ({"split": {"column": "part", "fractions": [0.6, 0.2, 0.2]}}, "either a `column` or"),
+        ({"split": {"colunm": "part"}}, "unknown setting 'colunm' of split; did you mean"),
+    ],
+)
+def test_settings_that_will_not_do(file: Path, settings: dict[str, Any], text: str) -> None:
+    good: dict[str, Any] = {"inputs": INPUTS, "tasks": TASKS}
+    assert text in _wrong(str(file), **{**good, **settings})
+
+
+def test_groups_that_lie_across_a_split_by_column(file: Path) -> None:
+    told = _wrong(
+        str(file), inputs=INPUTS, tasks=TASKS, split={"column": "part", "group": "script"}
+    )
+    assert "3 values of column 'script' are in train and in val: 'cyrillic', 'greek'" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("t.xlsx", b"", "`file` must end in .csv, .tsv or .parquet; found t.xlsx"),
+        ("t.csv", None, "t.csv is not there"),
+        ("t.csv", b"", "t.csv cannot be read: No columns to parse from file"),
+        ("t.csv", b"a,b\n", "t.csv cannot be read: it has no row"),
+        ("t.csv", b'a,b\n"1,2\n', "t.csv cannot be read"),
+        ("t.csv", b"\xff\xfe\x00", "t.csv cannot be read"),
+        ("t.parquet", b"no parquet", "t.parquet cannot be read"),
+    ],
+)
+def test_files_that_are_no_table(
+    tmp_path: Path, name: str, content: bytes | None, text: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert text in _wrong(str(tmp_path / name), inputs=INPUTS, tasks=TASKS)
+
+
+def test_a_suite_without_a_line_of_python(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "mine.yaml"
+    suite.write_text(
+        f"""name: mine
+dataset:
+  name: table
+  file: {file}
+  inputs:
+    photo: {{kind: image, column: photo, size: 24, channels: 1}}
+    note: {{kind: text, column: note, length: 6}}
+  tasks:
+    script: {{kind: classification, column: script}}
+    height: {{kind: regression, column: height}}
+model: {{encoders: {{photo: lenet, note: bag}}, width: 16}}
+train: {{epochs: 2, batch_size: 32}}
+sweep: [{{sharing: [hard, separate]}}]
+seeds: 2
+timing: off
+"""
+    )
+    assert main(["run", str(suite), "--results", str(tmp_path / "results"), "-q"]) == 0
+    page = (tmp_path / "results" / "mine" / "report.html").read_text(encoding="utf-8")
+    assert "height" in page
+    out = capsys.readouterr().out
+    assert "hard" in out
+    assert re.search(r"height\s+script", out)
