@@ -176,6 +176,11 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             text = f"'{weighting}' takes gradients in {space}, which '{sharing}' has not"
             problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))
         fusion = config["model"]["fusion"]["name"]
+        if wiring.joins_modalities and FUSIONS[fusion].level == "decision":
+            apart = [name for name, other in SHARINGS.items() if not other.joins_modalities]
+            text = f"'{fusion}' fuses what each modality decides alone; in '{sharing}' they meet"
+            told = f"{text} before that (choose from: {listed(apart)})"
+            problems.append(Problem(("model", "sharing"), told, combination=True))
         if space == "last" and FUSIONS[fusion].level == "decision":
             text = (
                 f"'{weighting}' takes gradients in the last shared layer: fusion '{fusion}' fuses"

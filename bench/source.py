@@ -29,7 +29,6 @@ TRAINING_CORE = (
     "mtmm.fusion.base",
     "mtmm.gradients",
     "mtmm.heads.base",
-    "mtmm.heads.classification",
     "mtmm.heads.decision",
     "mtmm.heads.judging",
     "mtmm.model",

@@ -70,12 +70,17 @@ def resampling_columns(comparison: Comparison) -> list[Column]:
     return columns
 
 
+def compared_with_single_task(table: pd.DataFrame) -> pd.Series[bool]:
+    """Which variants have single-task runs; Δm alone is unknown where one of these is at 0."""
+    return table.filter(regex=r"^(gain\.|delta_m_)").notna().any(axis=1)
+
+
 def single_task_columns(comparison: Comparison) -> list[Column]:
     """Variant, the gain of each task over learning it alone, and Δm in both definitions.
 
     None where no variant has single-task runs to be set against; a row for each that has.
     """
-    has = comparison.table["delta_m_per_task"].notna()
+    has = compared_with_single_task(comparison.table)
     if not has.any():
         return []
     found = replace(comparison, table=comparison.table[has])

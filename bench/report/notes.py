@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.compare import TO_BEST, Comparison
 from bench.contrasts import ALPHA, POWER
-from bench.report.columns import one_line
+from bench.report.columns import compared_with_single_task, one_line
 from bench.rounds import WITHIN_BLOCK
 
 MOST_NAMES = 4
@@ -47,7 +47,7 @@ def notes(comparison: Comparison) -> list[str]:
             "p sign flip (exact, unadjusted) and the 95 % BCa bootstrap of the difference stand "
             "beside the t-test for comparison; verdicts do not use them."
         )
-    if table["delta_m_per_task"].notna().any():
+    if compared_with_single_task(table).any():
         lines.append(
             "Helps, hurts: the 95 % t interval of a task's gain over single-task learning of the "
             "same seed leaves out zero. No verdicts: of many intervals some do by chance."

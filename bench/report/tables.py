@@ -11,6 +11,7 @@ from bench.report.analysis import Analysis
 from bench.report.columns import (
     Column,
     bounded,
+    compared_with_single_task,
     cost_columns,
     one_line,
     single_task_columns,
@@ -80,7 +81,7 @@ def ablation_columns(table: pd.DataFrame) -> list[Column]:
 def _parts(comparison: Comparison) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     table = comparison.table
     gains, costs = ([n for n in table.columns if n.startswith(of)] for of in (_SINGLE_TASK, _COSTS))
-    compared = table[table["delta_m_per_task"].notna()]
+    compared = table[compared_with_single_task(table)]
     return (
         table.drop(columns=[*gains, *costs]),
         compared[["variant", *gains]],

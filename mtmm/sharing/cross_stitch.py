@@ -10,7 +10,7 @@ from mtmm.sharing.mixing import StageMixing
 
 class CrossStitch(StageMixing):
     """After every stage x_t becomes Σ_s a_ts x_s, with a learned matrix for each stage (Misra et
-    al. 2016, arXiv 1604.03539).
+    al. 2016, arXiv 1604.03539). Published networks may also have one for each channel.
 
     `own` is a_tt at first; the rest of 1 is spread over the other tasks. With 1 it starts as
     `separate`.

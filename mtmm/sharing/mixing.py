@@ -40,7 +40,7 @@ class StageMixing(Sharing):
         start.fill_diagonal_(own)
         paths = [make_path((task,)) for task in self.tasks]
         self.paths = nn.ModuleList(paths)
-        self.mixers = each_stage(paths[0], lambda channels: self.mixer(start, channels))
+        self.mixers = each_stage(paths[0], lambda channels, _: self.mixer(start, channels))
         self.last_mixer = self.mixer(start, paths[0].width)
         self._theta = {"paths": tuple(self.parameters())}
 
@@ -80,10 +80,13 @@ class StageMixing(Sharing):
         return list(mixed)
 
 
-def each_stage(path: Path, make: Callable[[int], nn.Module]) -> nn.ModuleList:
-    """By modality and then by stage what `make` makes for that many channels."""
+def each_stage(path: Path, make: Callable[[int, int], nn.Module]) -> nn.ModuleList:
+    """By modality and then by stage what `make` makes for its channels and number."""
     return nn.ModuleList(
-        nn.ModuleList(make(_channels(encoder.shape_of(name))) for name in encoder.names)
+        nn.ModuleList(
+            make(_channels(encoder.shape_of(name)), level)
+            for level, name in enumerate(encoder.names)
+        )
         for encoder in path.encoders
         if isinstance(encoder, Encoder)
     )

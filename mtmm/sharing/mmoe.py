@@ -20,6 +20,7 @@ class Mixture(Sharing):
 
     spaces = frozenset({"theta", "z"})
     fewest_tasks = 2
+    joins_modalities = True
 
     def __init__(
         self,

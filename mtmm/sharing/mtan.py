@@ -19,7 +19,8 @@ class MTAN(Sharing):
     1803.10704).
 
     A task's feature after a stage is mask ⊙ p, with p what the shared path makes and mask =
-    σ(W2 relu(W1 [p; q])), where q is what the same stage makes of the task's feature before it.
+    σ(W2 relu(W1 [p; q])), where q is what the same stage makes of the task's feature before it; the
+    first mask sees p alone.
     Without the convolutions of its own and the batch normalisation of the paper, so that it works
     with every encoder. A fusion is shared, and read by each task from its own features.
     """
@@ -48,9 +49,11 @@ class MTAN(Sharing):
         own: list[Trails] = [shared for _ in self.tasks]
         for level in range(self.path.depth):
             shared = self.path.advance(shared, level)
+            # Before the first stage no task has a feature of its own.
+            streams = [self.path.advance(trails, level) if level else shared for trails in own]
             own = [
-                self._attended(masks, self.path.advance(trails, level), shared, level)
-                for masks, trails in zip(self.masks, own, strict=True)
+                self._attended(masks, trails, shared, level)
+                for masks, trails in zip(self.masks, streams, strict=True)
             ]
         told = {
             task: self.path.finish(trails, present)
@@ -65,13 +68,13 @@ class MTAN(Sharing):
             if level < len(stages):
                 name = list(trail)[-1]
                 p, q = shared[modality][name].x, trail[name].x
-                mask = stages[level](torch.cat([channels_last(p), channels_last(q)], dim=-1))
+                seen = [p, q] if level else [p]
+                mask = stages[level](torch.cat([channels_last(x) for x in seen], dim=-1))
                 x = channels_first(torch.sigmoid(mask), p.dim()) * p
                 after[modality] = {**trail, name: State(x, trail[name].mask)}
         return after
 
 
-def _mask(channels: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels)
-    )
+def _mask(channels: int, level: int) -> nn.Module:
+    seen = 2 * channels if level else channels
+    return nn.Sequential(nn.Linear(seen, channels), nn.ReLU(), nn.Linear(channels, channels))

@@ -16,6 +16,8 @@ class NDDR(StageMixing):
     channel of the other tasks.
     """
 
+    joins_modalities = True
+
     def mixer(self, start: Tensor, channels: int) -> nn.Module:
         """See `StageMixing.mixer`."""
         return Reduction(start, channels)

@@ -24,6 +24,7 @@ class Progressive(Sharing):
 
     spaces = frozenset({"theta"})
     fewest_tasks = 2
+    joins_modalities = True
 
     def __init__(
         self, make_path: MakePath, tasks: Sequence[str], *, shared: int, own: int, levels: int

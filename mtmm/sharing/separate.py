@@ -11,7 +11,10 @@ from mtmm.spec import Features, SharedSpace
 
 
 class Separate(Sharing):
-    """Nothing is shared: each task trains exactly as it would alone."""
+    """Nothing is shared: each task trains as it would alone, bit for bit where nothing is dropped.
+
+    Dropout and masks draw from one stream of random numbers, which tasks take in turn.
+    """
 
     independent = True
     whole_paths = True

@@ -131,7 +131,7 @@ register("dataset", "unread")(Dataset(build=gone, describe=unread))
         ({"weighting": "untyped"}, "weighting: weighting 'untyped': TypeError: unsupported oper"),
         (
             {"dataset": "stuck", "tasks": ["script"]},
-            "model: head 'stuck' of task 'script': AttributeError: stuck ({}:",
+            "model.heads: head 'stuck' of task 'script': AttributeError: stuck ({}:",
         ),
         ({"dataset": "twice"}, "its `tasks` must be one or more, of different names; found scri"),
         ({"dataset": "unread"}, "dataset 'unread': JSONDecodeError: Expecting property name encl"),

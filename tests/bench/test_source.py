@@ -35,8 +35,11 @@ COMPONENTS = (
     "mtmm.data.",
     "mtmm.encoders.",
     "mtmm.fusion.",
+    "mtmm.heads.",
+    "mtmm.masking",
     "mtmm.sharing.",
     "mtmm.solvers.",
+    "mtmm.tables.",
     "mtmm.weighting.",
 )
 

@@ -120,6 +120,12 @@ def test_single_task_table(small: Comparison) -> None:
     )
 
 
+def test_gains_are_told_where_a_single_task_run_is_at_0_and_delta_m_unknown() -> None:
+    rows = [*records("concat", (0.2, 0.3, 0.4)), *records("alone", (0.0, 0.0, 0.0))]
+    told = single_task_table(comparison(rows, concat="alone")).splitlines()[-1]
+    assert told.split() == ["concat", "+30.0", "[+5.2,", "+54.8]", "helps", "–", "–"]
+
+
 def test_single_task_table_says_what_hurts_and_nothing_of_what_is_unclear() -> None:
     def told(scores: tuple[float, ...]) -> str:
         rows = [*records("concat", scores), *records("alone", BASE)]

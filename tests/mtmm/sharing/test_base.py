@@ -111,3 +111,32 @@ def test_the_number_of_paths_is_known_before(
         assert beside == wholes * size
     elif name not in ("cross_stitch", "nddr", "mtan"):
         assert beside <= wholes * size + 10_000  # the gates
+
+
+@every_sharing
+def test_where_modalities_meet_before_they_are_fused(
+    name: str, description: Description, batch: Batch
+) -> None:
+    """Only there does what one modality's columns hold depend on another's input."""
+    encoders = {"image": {"name": "lenet", "channels": 2}, "text": {"name": "lstm"}}
+    config: dict[str, Any] = {
+        "encoders": encoders,
+        "sharing": name,
+        "fusion": "late_product",
+        "width": 6,
+    }
+    model = build_model(config, description).eval()
+    assert isinstance(model, PathModel)
+    with torch.no_grad():
+        for parameter in model.sharing.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    there = {name: torch.ones_like(present) for name, present in batch.present.items()}
+    other = {**batch.inputs, "text": batch.inputs["text"].roll(1, 0)}
+    before, after = (model(inputs, there).features for inputs in (batch.inputs, other))
+    columns = slice(0, 6)  # of the image
+    assert not torch.equal(batch.inputs["text"], other["text"])
+    alike = all(
+        torch.allclose(before[task].vector[:, columns], after[task].vector[:, columns], atol=1e-6)
+        for task in model.tasks
+    )
+    assert alike != SHARINGS[name].joins_modalities
