@@ -27,7 +27,9 @@ from mtmm.components import restore, snapshot
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
 from mtmm.sharing import SHARINGS
+from mtmm.tables.spec import INPUTS, TASKS
 from mtmm.weighting import WEIGHTINGS
+from tests.tables import write_glyphs
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -103,6 +105,26 @@ def test_the_guide_to_comparing_runs(
     assert len(names["found"].times) == 4
     for word in {*VERDICTS, "same", "not distinguishable"}:
         assert f"`{word}`" in text
+
+
+def test_the_guide_to_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    shown, *_ = blocks(text, "")
+    table = write_glyphs(tmp_path).read_text(encoding="utf-8")
+    assert shown.splitlines()[0] == table.splitlines()[0]
+    (suite,) = blocks(text, "yaml")
+    (tmp_path / "mine.yaml").write_text(suite, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    runs, records = blocks(text, "python")
+    names: dict[str, Any] = {}
+    exec(runs, names)
+    assert set(names["frame"]["status"]) == {"ok"}
+    assert set(names["frame"]["variant"]) == {"hard", "separate"}
+    exec(records, names)
+    assert len(names["frame"]) == 6
+    assert main(["report", "results/my-loop"]) == 0
+    for kind in (*INPUTS, *TASKS):
+        assert f"| `{kind}` |" in text
 
 
 def test_the_guide_to_weightings() -> None:
