@@ -74,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
 
     _add_compare(commands.add_parser("compare", help="the results of one run against another's"))
 
-    _add_check(commands.add_parser("check", help="run the conformance suite over your own fusions"))
+    _add_check(
+        commands.add_parser("check", help="check your own fusions, or what was understood of data")
+    )
 
     status = commands.add_parser("status", help="what a results folder holds and what runs now")
     _add_results(status)
@@ -137,7 +139,10 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
-    _add_plugins(command, required=True)
+    _add_plugins(command)
+    command.add_argument(
+        "--data", type=Path, metavar="SUITE", help="what was understood of the data of a suite"
+    )
     command.set_defaults(command=check_plugins)
 
 
@@ -173,11 +178,10 @@ def _add_suite_options(command: argparse.ArgumentParser) -> None:
     _add_plugins(command)
 
 
-def _add_plugins(command: argparse.ArgumentParser, *, required: bool = False) -> None:
+def _add_plugins(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--plugin",
         dest="plugins",
-        required=required,
         action="append",
         default=[],
         type=Path,
@@ -290,7 +294,9 @@ def check_plugins(options: argparse.Namespace) -> int:
     """`check`."""
     from bench.commands.check import check
 
-    return check(options.plugins)
+    if not options.plugins and options.data is None:
+        raise InputError("check needs --plugin FILE or --data SUITE")
+    return check(options.plugins, options.data)
 
 
 def show_status(options: argparse.Namespace) -> int:

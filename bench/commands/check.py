@@ -1,25 +1,40 @@
-"""`check`: whether components of one's own are what they must be."""
+"""`check`: whether components of one's own are what they must be, and what data hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import FAILED, OK
+from bench.api import plan
+from bench.errors import FAILED, OK, InputError
 from bench.plugins import load_plugins
 from bench.report.columns import one_line
+from bench.understood import understood
 from mtmm.components import Registration, registered
+from mtmm.data import DATASETS
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.conformance import INVARIANTS, broken, cases_of
+from mtmm.registry import settings_in
 
 
-def check(plugins: Sequence[Path]) -> int:
+def check(plugins: Sequence[Path], suite: Path | None = None) -> int:
     """Load plugins and run the conformance suite over every fusion they register.
 
-    A plugin that cannot be loaded is told as everywhere; 1 where a fusion breaks an invariant.
+    With `suite` its data are built, and what was understood of them is printed. A plugin or a suite
+    that will not do is told as everywhere; 1 where a fusion breaks an invariant.
     """
     load_plugins(plugins)
-    return FAILED if any([_told(one) for one in registered()]) else OK
+    code = FAILED if any([_told(one) for one in registered()]) else OK
+    if suite is not None:
+        config = plan(suite).variants[0].config
+        dataset = config["dataset"]
+        try:
+            bundle = DATASETS[dataset["name"]](**settings_in(dataset))
+            for line in understood(bundle.select(config["modalities"], config["tasks"])):
+                print(line)
+        except ValueError as error:
+            raise InputError(f"{suite}: dataset: {error}") from None
+    return code
 
 
 def _told(one: Registration) -> bool:

@@ -102,9 +102,3 @@ def test_a_plugin_that_cannot_be_loaded_is_bad_input(
     (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
     assert main(["check", "--plugin", str(tmp_path / "mine.py")]) == 2
     assert "mine.py:1: ModuleNotFoundError" in capsys.readouterr().err
-
-
-def test_without_a_plugin_there_is_nothing_to_check(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["check"])
-    assert "--plugin" in capsys.readouterr().err
