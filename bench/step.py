@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +121,19 @@ def task_losses(
             objective.loss(full(output.outputs[task]), batch.targets[task], batch.labelled[task])
             for task, objective in objectives.items()
         ]
-    return [full(loss) for loss in losses], output.shared
+    return [full(loss) for loss in losses], _shared(model, output.shared)
+
+
+def _shared(model: nn.Module, of_step: SharedSpace) -> SharedSpace:
+    """Where the tasks meet: as the forward pass says, else as a model of one's own says once."""
+    told = getattr(model, "shared_space", None)
+    if told is None or of_step.theta:
+        return of_step
+    own = told()
+    if not isinstance(own, SharedSpace):
+        text = f"`shared_space` of '{type(model).__name__}' must return an mtmm.spec.SharedSpace"
+        raise ValueError(f"{text}; found a {type(own).__name__}")
+    return replace(own, z=of_step.z if own.z is None else own.z)
 
 
 @contextmanager

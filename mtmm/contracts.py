@@ -339,6 +339,11 @@ CONTRACTS: Mapping[str, Contract] = {
         base=nn.Module,
         parameters=("bundle",),
         methods=("forward",),
-        calls={"forward": ("inputs", "present"), "parts": (), "islands": ()},
+        calls={
+            "forward": ("inputs", "present"),
+            "parts": (),
+            "islands": (),
+            "shared_space": (),
+        },
     ),
 }

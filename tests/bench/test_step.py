@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from typing import Any
@@ -8,11 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import mtmm
+from bench.resolving import resolve_weighting
 from bench.step import TrainStep, task_losses
 from bench.training import build_step
 from mtmm.descent import Descent
 from mtmm.heads.classification import Classification
-from mtmm.spec import Batch, DataBundle, ModelOutput, Task
+from mtmm.model import MODELS
+from mtmm.settings import Problem
+from mtmm.spec import Batch, DataBundle, ModelOutput, SharedSpace, Task, in_memory
 from mtmm.weighting import WEIGHTINGS
 from mtmm.weighting.base import State, Weighting
 from mtmm.weighting.usage import Usage
@@ -95,6 +100,92 @@ class Looking(Weighting):
     def after_step(self, state: State, losses: Tensor) -> State:
         self.seen.append((state["before"], losses))
         return state
+
+
+SURE = [
+    name
+    for name, method in WEIGHTINGS.items()
+    if method.draw is Weighting.draw and name != "static"
+]
+"""Weightings without random numbers; `static` needs weights."""
+
+
+class Trunk(nn.Module):
+    """A model of one's own that knows nothing of this library but what it must return."""
+
+    def __init__(self, bundle: DataBundle, *, says: bool = True) -> None:
+        super().__init__()
+        (shape,) = {m.shape for m in bundle.modalities if m.kind == "image"}
+        self.trunk = nn.Linear(shape[1] * shape[2], 6)
+        self.tasks = nn.ModuleDict({t.name: nn.Linear(6, t.classes) for t in bundle.tasks})
+        if says:
+            self.shared_space = lambda: SharedSpace(theta={"t": tuple(self.trunk.parameters())})
+
+    def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor]) -> ModelOutput:
+        z = self.trunk(inputs["image"].flatten(1)).relu()
+        return ModelOutput(
+            outputs={name: head(z) for name, head in self.tasks.items()},
+            shared=SharedSpace(z=(z,)),
+        )
+
+
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        *({"name": name, "space": "theta"} for name in SURE if "theta" in WEIGHTINGS[name].spaces),
+        *({"name": name, "space": "z"} for name in SURE if "z" in WEIGHTINGS[name].spaces),
+        *({"name": name} for name in SURE if not WEIGHTINGS[name].spaces),
+    ],
+    ids=lambda weighting: "-".join(weighting.values()),
+)
+def test_a_model_of_ones_own_gets_the_gradients_of_a_loop_of_ones_own(
+    weighting: dict[str, Any],
+    config: dict[str, Any],
+    bundle: DataBundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(MODELS, "trunk", Trunk)
+    problems: list[Problem] = []
+    resolved = resolve_weighting(weighting, len(bundle.tasks), problems)
+    assert not problems
+    optimizer = {"name": "sgd", "lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "nesterov": False}
+    train = {**config["train"], "optimizer": optimizer}
+    changed = {**config, "model": {"name": "trunk"}, "weighting": resolved, "train": train}
+    step = build_step(changed, bundle, seed=0, device=CPU)
+    batch = in_memory(bundle.train).take(torch.arange(16))
+    own = copy.deepcopy(step.model)
+    step(batch)
+    stepped = [p.grad for p in step.model.parameters()]
+
+    output = own(batch.inputs, batch.present)
+    losses = [
+        judge.loss(output.outputs[task], batch.targets[task], batch.labelled[task])
+        for task, judge in step.objectives.items()
+    ]
+    settings = {key: value for key, value in weighting.items() if key != "name"}
+    method = mtmm.weighting.build(weighting["name"], num_tasks=len(losses), **settings)
+    assert isinstance(own, Trunk)
+    shared = output.shared.z if weighting.get("space") == "z" else list(own.trunk.parameters())
+    assert shared is not None
+    mtmm.backward(losses, method, shared=shared)
+    for ours, theirs in zip(stepped, own.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs.grad, rtol=1e-6, atol=1e-6)
+
+
+def test_a_model_that_does_not_say_what_tasks_share(
+    config: dict[str, Any], bundle: DataBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent(Trunk):
+        def __init__(self, bundle: DataBundle) -> None:
+            super().__init__(bundle, says=False)
+
+    monkeypatch.setitem(MODELS, "trunk", Silent)
+    problems: list[Problem] = []
+    weighting = resolve_weighting("pcgrad", len(bundle.tasks), problems)
+    changed = {**config, "model": {"name": "trunk"}, "weighting": weighting}
+    step = build_step(changed, bundle, seed=0, device=CPU)
+    with pytest.raises(ValueError, match="takes gradients in theta, which the model has not"):
+        step(in_memory(bundle.train).take(torch.arange(8)))
 
 
 class Noisy(nn.Module):
