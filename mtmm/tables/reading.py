@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -31,8 +32,8 @@ def _read(path: Path, changed: int) -> pd.DataFrame:
         except ImportError:
             text = "reading Parquet needs pyarrow: pip install 'mtmm-bench[parquet]'"
             raise ValueError(text) from None
-        table = table.astype(object).where(table.notna(), None)
-        table = table.map(lambda cell: None if cell is None else str(cell))
+        cells = {name: _as_text(table[name]) for name in table.columns}
+        table = pd.DataFrame(cells, dtype=object)
     else:
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
         table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
@@ -43,3 +44,8 @@ def _read(path: Path, changed: int) -> pd.DataFrame:
     if twice:
         raise ValueError(f"column '{twice[0]}' is there twice")
     return table.rename(columns=lambda name: str(name).strip())
+
+
+def _as_text(column: pd.Series[Any]) -> list[str | None]:
+    there = column.notna()
+    return [str(cell) if known else None for cell, known in zip(column, there, strict=True)]

@@ -376,3 +376,38 @@ timing: off
     out = capsys.readouterr().out
     assert "hard" in out
     assert re.search(r"height\s+script", out)
+
+
+def test_parquet_and_tab_separated_files_are_the_same_data(file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'mtmm-bench[parquet]'")
+    frame = pd.read_csv(file)
+    frame["photo"] = [
+        None if isinstance(p, float) else str(file.parent / p) for p in frame["photo"]
+    ]
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    settings: dict[str, Any] = {"inputs": INPUTS, "tasks": TASKS, "split": {"column": "part"}}
+    parquet, tabs = (
+        make(file=str(tmp_path / f"t.{end}"), **settings) for end in ("parquet", "tsv")
+    )
+    for first, second in ((parquet.train, tabs.train), (parquet.test, tabs.test)):
+        for part in ("inputs", "present", "targets", "labelled"):
+            for name, x in getattr(first, part).items():
+                torch.testing.assert_close(x, getattr(second, part)[name], equal_nan=True)
+
+
+def test_texts_in_the_tokens_of_a_file(file: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers", reason="needs mtmm-bench[text]")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(unk_token="?"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    trainer = tokenizers.trainers.WordLevelTrainer(special_tokens=["?"])
+    made.train_from_iterator(["LATIN CAPITAL LETTER A"], trainer)
+    made.save(str(file.parent / "tokens.json"))
+    note = {"kind": "text", "column": "note", "length": 4, "tokenizer": "tokens.json"}
+    data = make(file=str(file), inputs={"note": note}, tasks=TASKS, split={"column": "part"})
+    ids = [1 + made.token_to_id(word) for word in ("LATIN", "CAPITAL", "LETTER", "A")]
+    assert data.train.inputs["note"][0].tolist() == ids
+    assert (data.train.inputs["note"] == 1).any()  # unknown words; 0 is padding
+    assert data.modalities[0].vocabulary == 6
+    other = _wrong(str(file), inputs={"note": {**note, "tokenizer": "gone.json"}}, tasks=TASKS)
+    assert "gone.json cannot be read" in other
