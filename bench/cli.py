@@ -59,9 +59,7 @@ def parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=show_plan)
 
     report = commands.add_parser("report", help="write and print the report of finished suites")
-    report.add_argument(
-        "folders", nargs="+", metavar="FOLDER", type=Path, help="such as results/default"
-    )
+    _add_folders(report)
     report.add_argument(
         "--format",
         dest="formats",
@@ -136,6 +134,12 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="for programs to read")
     command.set_defaults(command=compare_results)
+
+
+def _add_folders(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "folders", nargs="+", metavar="FOLDER", type=Path, help="such as results/default"
+    )
 
 
 def _add_check(command: argparse.ArgumentParser) -> None:
