@@ -30,5 +30,5 @@ class Stitch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shapes: `[T, B, ..., C]` to the same."""
-        mixed: Tensor = torch.tensordot(self.weight, x, dims=1)
+        mixed: Tensor = torch.tensordot(self.weight.to(x.dtype), x, dims=1)
         return mixed

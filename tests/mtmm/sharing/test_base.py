@@ -140,3 +140,13 @@ def test_where_modalities_meet_before_they_are_fused(
         for task in model.tasks
     )
     assert alike != SHARINGS[name].joins_modalities
+
+
+@every_sharing
+def test_it_runs_under_autocast(name: str, description: Description, batch: Batch) -> None:
+    model = _model(name, description)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = model(batch.inputs, batch.present).outputs
+    torch.stack([output.float().square().mean() for output in outputs.values()]).sum().backward()
+    for output in outputs.values():
+        assert torch.isfinite(output).all()
