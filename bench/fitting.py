@@ -159,7 +159,8 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
     if "sharing" in config["model"]:
         sharing = config["model"]["sharing"]["name"]
         wiring = SHARINGS[sharing]
-        if wiring.independent and weighting != "equal":
+        independent = wiring.independent_with(**settings_in(config["model"]["sharing"]))
+        if independent and weighting != "equal":
             text = (
                 f"'{weighting}' has nothing to balance in '{sharing}', where no task meets "
                 "another: it would only change each task's rate (use equal)"

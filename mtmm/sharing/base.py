@@ -56,6 +56,11 @@ class Sharing(nn.Module):
         """The gradient spaces with these settings."""
         return cls.spaces
 
+    @classmethod
+    def independent_with(cls, *_: Any, **settings: Any) -> bool:
+        """Whether no task can influence another with these settings."""
+        return cls.independent
+
     def islands(self) -> list[Island]:
         """The sharing's parameters by tasks that cannot influence each other; here all together.
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mtmm.paths import Path
 from mtmm.settings import Range
-from mtmm.sharing.base import MakePath, Sharing
+from mtmm.sharing.base import Island, MakePath, Sharing
 from mtmm.spec import Features, SharedSpace, Space
 
 
@@ -53,6 +53,18 @@ class Branch(Sharing):
     def spaces_with(cls, *, depth: int = 1) -> frozenset[Space]:
         """None where nothing is shared."""
         return cls.spaces if depth else frozenset()
+
+    @classmethod
+    def independent_with(cls, *, depth: int = 1) -> bool:
+        """Where nothing is shared."""
+        return depth == 0
+
+    def islands(self) -> list[Island]:
+        """See `Sharing.islands`."""
+        if self.depth:
+            return super().islands()
+        branches = zip(self.tasks, self.branches, strict=True)
+        return [Island((task,), list(branch.parameters())) for task, branch in branches]
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
