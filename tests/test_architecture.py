@@ -108,6 +108,11 @@ def test_importing_mtmm_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_importing_the_data_sets_does_not_import_what_only_tables_need() -> None:
+    code = "import sys, mtmm.data; sys.exit(bool({'pandas', 'scipy.signal'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("folder", REGISTRIES)
 def test_every_component_is_in_the_file_of_its_name_and_every_file_is_registered(
     folder: str,

@@ -2,25 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-
-from mtmm import source
-from mtmm.data.splits import bundle, fingerprint
-from mtmm.spec import Batch, DataBundle, Description
-from mtmm.tables.inputs import Input, read_input
-from mtmm.tables.reading import read_table
-from mtmm.tables.spec import INPUTS, PARTS, TASKS, Given, read_parts, read_split
-from mtmm.tables.splitting import Rows, split_rows
-from mtmm.tables.targets import Target, read_target
-
-Settings = Mapping[str, Mapping[str, Given]]
-
-_CODE = (Path(__file__), *sorted((Path(__file__).parent.parent / "tables").glob("*.py")))
-SOURCE_HASH = source.combine(map(source.file_hash, _CODE))
+from mtmm.spec import DataBundle, Description
 
 
 def describe(
@@ -34,7 +16,10 @@ def describe(
 
     Raises ValueError with everything that is wrong with the settings and the table.
     """
-    return _read(file, inputs or {}, tasks or {}, split or {}).description
+    # Here, for every process imports this module: pandas and SciPy take more than a second.
+    from mtmm.tables.bundle import read
+
+    return read(file, inputs or {}, tasks or {}, split or {}).description
 
 
 def build(
@@ -57,60 +42,6 @@ def build(
     of one group stay together. A missing cell is an absent input or label; a number that is missing
     beside others of its input is the mean.
     """
-    read = _read(file, inputs or {}, tasks or {}, split or {})
-    made = {name: part.make() for name, part in read.inputs.items()}
-    splits = {}
-    for part in PARTS:
-        index = torch.from_numpy(read.rows[part])
-        splits[part] = Batch(
-            inputs={name: x[index] for name, (x, _) in made.items()},
-            present={name: there[index] for name, (_, there) in made.items()},
-            targets={name: target.values[index] for name, target in read.targets.items()},
-            labelled={name: target.labelled[index] for name, target in read.targets.items()},
-        )
-    return bundle(read.description, splits)
+    from mtmm.tables.bundle import read
 
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    description: Description
-    rows: Rows
-    inputs: Mapping[str, Input]
-    targets: Mapping[str, Target]
-
-
-def _read(file: str, inputs: Settings, tasks: Settings, split: Mapping[str, Given]) -> _Read:
-    if not file:
-        raise ValueError("dataset 'table' needs `file`, a .csv, .tsv or .parquet")
-    path = Path(file).expanduser()
-    table = read_table(path)
-    problems: list[str] = []
-    parts = read_parts("inputs", inputs, INPUTS, table.columns, problems)
-    asked = read_parts("tasks", tasks, TASKS, table.columns, problems)
-    how = read_split(split, table.columns, problems)
-    _raise_for(path, problems)
-    rows = split_rows(table, how, problems)
-    _raise_for(path, problems)
-    targets = {part.name: read_target(part, table, rows, problems) for part in asked}
-    made = {
-        part.name: read_input(part, table, path.parent, rows["train"], problems) for part in parts
-    }
-    _raise_for(path, problems)
-    known = {name: x for name, x in made.items() if x is not None}
-    wanted = {name: y for name, y in targets.items() if y is not None}
-    description = Description(
-        modalities=tuple(x.modality for x in known.values()),
-        tasks=tuple(y.task for y in wanted.values()),
-        fingerprint=fingerprint(
-            source=SOURCE_HASH,
-            table=table.to_csv(index=False),
-            files={name: x.files for name, x in known.items()},
-            settings=[inputs, tasks, split],
-        ),
-    )
-    return _Read(description, rows, known, wanted)
-
-
-def _raise_for(path: Path, problems: list[str]) -> None:
-    if problems:
-        raise ValueError(f"{path}: {'; '.join(problems)}")
+    return read(file, inputs or {}, tasks or {}, split or {}).build()
