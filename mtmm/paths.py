@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mtmm.attention import masked_mean
 from mtmm.encoders.base import Encoder, State
@@ -17,6 +19,10 @@ INPUT = "input"
 
 Trails = Mapping[str, Mapping[str, State]]
 """By modality, what the stages of its encoder have handed on so far, by their names in order."""
+
+
+Statistics = Mapping[str, Tensor]
+"""The buffers of a stage, such as the running means of its normalisation layers, by name."""
 
 
 class SideBySide(nn.Module):
@@ -77,16 +83,34 @@ class Path(nn.Module):
             for modality in self.modalities
         }
 
-    def advance(self, trails: Trails, level: int) -> Trails:
-        """The trails after the stage of that number of every encoder that has it."""
+    def advance(
+        self,
+        trails: Trails,
+        level: int,
+        statistics: Mapping[str, Statistics] = MappingProxyType({}),
+    ) -> Trails:
+        """The trails after the stage of that number of every encoder that has it.
+
+        `statistics` by modality are used and updated in the place of the stages' own.
+        """
         after = {}
         for modality, encoder in zip(self.modalities, self._encoders(), strict=True):
             trail = trails[modality.name]
             if level < len(encoder.names):
                 name = encoder.names[level]
-                trail = {**trail, name: encoder.stages[name](*list(trail.values())[-1])}
+                state, own = list(trail.values())[-1], statistics.get(modality.name)
+                stage = encoder.stages[name]
+                made = stage(*state) if not own else functional_call(stage, dict(own), tuple(state))
+                trail = {**trail, name: made}
             after[modality.name] = trail
         return after
+
+    def statistics(self, level: int) -> dict[str, Statistics]:
+        """By modality, the running statistics of that stage, where it has some."""
+        named = zip(self.modalities, self._encoders(), strict=True)
+        stages = {m.name: e.stages[e.names[level]] for m, e in named if level < len(e.names)}
+        found = {name: dict(stage.named_buffers()) for name, stage in stages.items()}
+        return {name: buffers for name, buffers in found.items() if buffers}
 
     def finish(self, trails: Trails, present: Mapping[str, Tensor]) -> Features:
         """The fused feature, from trails to the ends of all encoders."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mtmm.encoders.base import State
-from mtmm.paths import Trails
+from mtmm.paths import Path, Trails
 from mtmm.sharing.base import MakePath, Sharing
 from mtmm.sharing.mixing import channels_first, channels_last, each_stage
 from mtmm.spec import Features, SharedSpace
@@ -20,7 +20,8 @@ class MTAN(Sharing):
 
     A task's feature after a stage is mask ⊙ p, with p what the shared path makes and mask =
     σ(W2 relu(W1 [p; q])), where q is what the same stage makes of the task's feature before it; the
-    first mask sees p alone.
+    first mask sees p alone. Running statistics of normalisation layers are those of each task's own
+    features.
     Without the convolutions of its own and the batch normalisation of the paper, so that it works
     with every encoder. A fusion is shared, and read by each task from its own features.
     """
@@ -34,6 +35,7 @@ class MTAN(Sharing):
             raise ValueError(f"attends for two or more tasks; found {len(tasks)}")
         self.path = make_path(self.tasks)
         self.masks = nn.ModuleList(each_stage(self.path, _mask) for _ in self.tasks)
+        self.statistics = nn.ModuleList(_Statistics(self.path) for _ in self.tasks)
         self._theta = {"path": tuple(self.path.parameters())}
 
     @classmethod
@@ -47,10 +49,14 @@ class MTAN(Sharing):
         """See `Sharing.forward`."""
         shared = self.path.start(inputs, present)
         own: list[Trails] = [shared for _ in self.tasks]
+        statistics = [kept.by_level() for kept in self.statistics if isinstance(kept, _Statistics)]
         for level in range(self.path.depth):
             shared = self.path.advance(shared, level)
             # Before the first stage no task has a feature of its own.
-            streams = [self.path.advance(trails, level) if level else shared for trails in own]
+            streams = [
+                self.path.advance(trails, level, kept[level]) if level else shared
+                for trails, kept in zip(own, statistics, strict=True)
+            ]
             own = [
                 self._attended(masks, trails, shared, level)
                 for masks, trails in zip(self.masks, streams, strict=True)
@@ -73,6 +79,28 @@ class MTAN(Sharing):
                 x = channels_first(torch.sigmoid(mask), p.dim()) * p
                 after[modality] = {**trail, name: State(x, trail[name].mask)}
         return after
+
+
+class _Statistics(nn.Module):
+    """A task's copy of the running statistics of the path's stages, but for the first."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._places: list[tuple[int, str, str, str]] = []
+        for level in range(1, path.depth):
+            for modality, buffers in path.statistics(level).items():
+                for name, value in buffers.items():
+                    key = f"s{len(self._places)}"
+                    self.register_buffer(key, value.detach().clone())
+                    self._places.append((level, modality, name, key))
+        self._depth = path.depth
+
+    def by_level(self) -> list[dict[str, dict[str, Tensor]]]:
+        """By level and modality, the buffers by their names in the stage."""
+        found: list[dict[str, dict[str, Tensor]]] = [{} for _ in range(self._depth)]
+        for level, modality, name, key in self._places:
+            found[level].setdefault(modality, {})[name] = self.get_buffer(key)
+        return found
 
 
 def _mask(channels: int, level: int) -> nn.Module:

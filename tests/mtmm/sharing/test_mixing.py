@@ -88,3 +88,21 @@ def test_parameters_by_a_formula(make_model: MakeModel) -> None:
 def test_one_task_is_refused(name: str, make_model: MakeModel) -> None:
     with pytest.raises(ValueError, match="two or more tasks; found 1"):
         make_model(tasks=["left"], name=name)
+
+
+def test_statistics_of_mtan_are_those_of_each_task(make_model: MakeModel) -> None:
+    """In evaluation a network that has seen one batch often does what it does in training."""
+    torch.manual_seed(0)
+    resnet = {"image": {"name": "resnet18"}}
+    image = 3 + 2 * torch.randn(256, 1, 8, 8)
+    inputs = {"image": image, "text": torch.ones(256, 4, dtype=torch.int64)}
+    present = {name: torch.ones(256, dtype=torch.bool) for name in inputs}
+    for name in ("hard", "mtan"):
+        model = make_model(encoders=resnet, name=name)
+        with torch.no_grad():
+            for _ in range(100):  # at a momentum of 0.1
+                trained = model(inputs, present).outputs
+            evaluated = model.eval()(inputs, present).outputs
+        for task, output in trained.items():
+            gap = (evaluated[task] - output).norm() / output.norm()
+            assert gap < 0.05, (name, task)
