@@ -16,8 +16,8 @@ from bench.overrides import Choice, Override, OverrideError, SimplexPoint, apply
 from bench.simplex import simplex_points
 from bench.suite import Suite, SuiteError
 from bench.variant import Resolver, describe, with_defaults
+from mtmm.configuration import model_settings
 from mtmm.data import DATASETS
-from mtmm.model import model_settings
 from mtmm.registry import resolve
 from mtmm.settings import Path, Problem, found, listed, nearest, settings_of
 

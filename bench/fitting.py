@@ -167,10 +167,6 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             )
             problems.append(Problem(("weighting",), text, combination=True))
             return
-        if len(config["tasks"]) < wiring.fewest_tasks:
-            text = f"'{sharing}' is for {wiring.fewest_tasks} or more tasks; found 1 (use hard)"
-            problems.append(Problem(("model", "sharing"), text, combination=True))
-            return
         spaces = wiring.spaces_with(**settings_in(config["model"]["sharing"]))
         if space is not None and space not in spaces:
             has = listed(sorted(spaces)) if spaces else "none"

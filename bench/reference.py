@@ -9,7 +9,7 @@ from typing import Any
 from bench import settings
 from bench.optimization import OPTIMIZERS, SCHEDULES
 from mtmm.components import REGISTRIES
-from mtmm.model import model_settings
+from mtmm.configuration import model_settings
 from mtmm.settings import Component, describe_type, first_sentence, own_settings_of
 from mtmm.weighting.usage import usage
 

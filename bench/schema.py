@@ -20,11 +20,11 @@ from bench.optimization import OPTIMIZERS, SCHEDULES
 from bench.sections import NAME
 from bench.suite import SECTIONS
 from bench.sweeps import EACH
+from mtmm.configuration import MODELS, model_settings
 from mtmm.data import DATASETS
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
-from mtmm.model import MODELS, model_settings
 from mtmm.settings import Component, Range, first_sentence, settings_of
 from mtmm.sharing import SHARINGS
 from mtmm.weighting import WEIGHTINGS

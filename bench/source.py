@@ -24,6 +24,7 @@ TRAINING_CORE = (
     "bench.step",
     "bench.training",
     "mtmm.attention",
+    "mtmm.configuration",
     "mtmm.descent",
     "mtmm.encoders.base",
     "mtmm.fusion.base",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,10 +26,11 @@ from bench.resolving import (
     resolve_weighting,
 )
 from mtmm.blame import blame, speaks
+from mtmm.configuration import model_settings, resolve_model, strangers
 from mtmm.consistency import no_description
 from mtmm.data import DATASETS
 from mtmm.data.base import Dataset
-from mtmm.model import model_settings, part_names, resolve_model
+from mtmm.model import part_names
 from mtmm.registry import resolve, resolve_settings, settings_in
 from mtmm.settings import (
     Problem,
@@ -302,15 +304,7 @@ def _resolve_model(
     resolved = resolve_model(model, description, ("model",), problems)
     if "name" in model:
         return resolved
-    there = {
-        "encoders": ("modality", [modality.name for modality in whole.modalities]),
-        "heads": ("task", [task.name for task in whole.tasks]),
-    }
-    for key, (kind, names) in there.items():
-        given = model.get(key)
-        for name in given if isinstance(given, dict) else ():
-            if name not in names:
-                problems.append(Problem(("model", key, name), unknown(kind, name, names)))
+    problems += [replace(one, path=("model", *one.path)) for one in strangers(model, whole)]
     check_parts(resolved, whole, problems)
     if len(problems) == before:
         check_sizes(resolved, description, problems)

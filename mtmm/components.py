@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from mtmm.configuration import MODELS
 from mtmm.contracts import violation
 from mtmm.data import DATASETS
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
-from mtmm.model import MODELS
 from mtmm.settings import Component, listed, nearest
 from mtmm.sharing import SHARINGS
 from mtmm.source import combine, object_hash, tree_hash

@@ -34,8 +34,6 @@ class StageMixing(Sharing):
         own: Annotated[float, Range(low=0, high=1)] = 0.9,
     ) -> None:
         super().__init__(make_path, tasks)
-        if len(tasks) < 2:
-            raise ValueError(f"mixes the paths of two or more tasks; found {len(tasks)}")
         start = torch.full((len(tasks), len(tasks)), (1 - own) / (len(tasks) - 1))
         start.fill_diagonal_(own)
         paths = [make_path((task,)) for task in self.tasks]

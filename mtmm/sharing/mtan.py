@@ -31,8 +31,6 @@ class MTAN(Sharing):
 
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__(make_path, tasks)
-        if len(tasks) < 2:
-            raise ValueError(f"attends for two or more tasks; found {len(tasks)}")
         self.path = make_path(self.tasks)
         self.masks = nn.ModuleList(each_stage(self.path, _mask) for _ in self.tasks)
         self.statistics = nn.ModuleList(_Statistics(self.path) for _ in self.tasks)

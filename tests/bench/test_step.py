@@ -13,9 +13,9 @@ import mtmm
 from bench.resolving import resolve_weighting
 from bench.step import TrainStep, task_losses
 from bench.training import build_step
+from mtmm.configuration import MODELS
 from mtmm.descent import Descent
 from mtmm.heads.classification import Classification
-from mtmm.model import MODELS
 from mtmm.settings import Problem
 from mtmm.spec import Batch, DataBundle, ModelOutput, SharedSpace, Task, in_memory
 from mtmm.weighting import WEIGHTINGS

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 import mtmm
+from mtmm.configuration import resolve_model
 from mtmm.fusion import FUSIONS
 from mtmm.heads.judging import objectives
-from mtmm.model import build_model, resolve_model
+from mtmm.model import build_model
 from mtmm.settings import ConfigError, Problem, dotted
 from mtmm.sharing import SHARINGS
 from mtmm.spec import Batch, DataBundle, Description, Modality

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mtmm import encoders
+from mtmm.configuration import MODELS, resolve_model
 from mtmm.encoders.base import Encoder, Plain
 from mtmm.encoders.lenet import LeNet
 from mtmm.fusion import FUSIONS
@@ -17,7 +18,7 @@ from mtmm.heads import HEADS
 from mtmm.heads.base import Head
 from mtmm.heads.classification import ClassificationHead
 from mtmm.heads.multi_lenet import MultiLeNetHead
-from mtmm.model import MODELS, PathModel, build_model, part_names, resolve_model
+from mtmm.model import PathModel, build_model, part_names
 from mtmm.settings import Problem, dotted
 from mtmm.sharing import SHARINGS
 from mtmm.sharing.base import MakePath, Sharing

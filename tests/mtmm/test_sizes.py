@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from mtmm.configuration import resolve_model
 from mtmm.encoders import ENCODERS
 from mtmm.encoders.lenet import LeNet
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.sum import Sum
-from mtmm.model import build_model, resolve_model
+from mtmm.model import build_model
 from mtmm.settings import Problem
 from mtmm.sharing import SHARINGS
 from mtmm.sharing.hard import Hard

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from mtmm.configuration import resolve_model
 from mtmm.heads.decision import DecisionHead
-from mtmm.model import PathModel, build_model, resolve_model
+from mtmm.model import PathModel, build_model
 from mtmm.settings import Problem
 from mtmm.spec import Batch, Description, Features, SharedSpace, Task
 

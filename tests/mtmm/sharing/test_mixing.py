@@ -86,7 +86,7 @@ def test_parameters_by_a_formula(make_model: MakeModel) -> None:
 
 @pytest.mark.parametrize("name", ["cross_stitch", "nddr", "mtan"])
 def test_one_task_is_refused(name: str, make_model: MakeModel) -> None:
-    with pytest.raises(ValueError, match="two or more tasks; found 1"):
+    with pytest.raises(ValueError, match="is for 2 or more tasks; found 1"):
         make_model(tasks=["left"], name=name)
 
 
