@@ -7,6 +7,7 @@ The construction of Sener & Koltun 2018 (arXiv 1810.04650) in the split of Kurin
 from __future__ import annotations
 
 import gzip
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from mtmm.settings import Range
 from mtmm.spec import Batch, DataBundle, Description, Modality, Task
 
 Seed = Annotated[int, Range(low=0, below=2**32)]
-Limit = Annotated[int, Range(low=100, high=60_000)]
+Limit = Annotated[int, Range(low=100, high=70_000)]
 
 SIDE, CANVAS, OFFSET, CLASSES = 28, 36, 6, 10
 TRAIN_SHARE = 5 / 6  # of the 60,000 for training: the last 10,000 are val
@@ -46,8 +47,15 @@ class Overlaid:
     sd: float
 
     def describe(self, root: str | None, limit: int | None, seed: int) -> Description:
-        """The description; ValueError without the files."""
-        files = [path for pair in self.files(root).values() for path in pair]
+        """The description; ValueError without the files, and where labels or `limit` will not do."""
+        pairs = self.files(root)
+        files = [path for pair in pairs.values() for path in pair]
+        # Labels are a hundredth of the bytes: that is quick enough while planning.
+        total = sum(len(_labels(labels)) for _, labels in pairs.values())
+        if limit is not None and limit > total:
+            raise ValueError(
+                f"`limit` must be at most the {total:,} items there are; found {limit}"
+            )
         return Description(
             modalities=(Modality(name="image", kind="image", shape=(1, SIDE, SIDE)),),
             tasks=tuple(
@@ -125,9 +133,17 @@ def _plain_or_zipped(path: Path) -> Path | None:
     return next((found for found in (zipped, path) if found.is_file()), None)
 
 
+def _labels(path: Path) -> Tensor:
+    classes = torch.from_numpy(_idx(path, path.stat().st_mtime_ns).astype(np.int64))
+    if len(classes) and int(classes.max()) >= CLASSES:
+        text = f"{path} must hold labels 0 to {CLASSES - 1}"
+        raise ValueError(f"{text}; found {int(classes.max())}")
+    return classes
+
+
 def _items(images: Path, labels: Path) -> tuple[Tensor, Tensor]:
     pixels = torch.from_numpy(_idx(images, images.stat().st_mtime_ns).copy())
-    classes = torch.from_numpy(_idx(labels, labels.stat().st_mtime_ns).astype(np.int64))
+    classes = _labels(labels)
     if pixels.shape != (len(classes), SIDE, SIDE):
         text = f"{images} must hold {len(classes)} images of {SIDE}×{SIDE}, one for each label"
         raise ValueError(f"{text}; found {list(pixels.shape)}")
@@ -139,8 +155,11 @@ def _idx(path: Path, changed: int) -> NDArray[np.uint8]:
     """What an IDX file of bytes holds: two zeros, 8, the number of dimensions, sizes, bytes."""
     data = path.read_bytes()
     if path.suffix == ".gz":
-        data = gzip.decompress(data)
-    if len(data) < 4 or data[:3] != b"\0\0\x08":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path} cannot be decompressed: {error}") from None
+    if len(data) < 4 or data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
         raise ValueError(f"{path} must be an IDX file of bytes; it starts with {data[:4]!r}")
     dims = data[3]
     shape = np.frombuffer(data, ">u4", dims, 4).astype(int)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,46 @@ def test_files_that_are_none_are_refused(tmp_path: Path, data: bytes, text: str)
     _write(tmp_path, _items(), zipped=False)
     (tmp_path / FILES["train"][1]).write_bytes(data)
     with pytest.raises(ValueError, match=text):
+        build_fashion(root=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda data: data[:-9], "cannot be decompressed: "),
+        (lambda data: b"no gzip at all", "cannot be decompressed: "),
+        (lambda data: gzip.compress(b"\0\0\x08\1\0"), "must be an IDX file of bytes"),
+        (lambda data: gzip.compress(gzip.decompress(data)[:-1] + b"\x0b"), "hold labels 0 to 9; f"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_by_the_plan_with_its_path(
+    tmp_path: Path,
+    change: Callable[[bytes], bytes],
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _write(tmp_path, _items())
+    path = tmp_path / f"{FILES['test'][1]}.gz"
+    path.write_bytes(change(path.read_bytes()))
+    suite = tmp_path / "s.yaml"
+    suite.write_text(f"name: s\ndataset: {{name: multi_fashion, root: {tmp_path}}}\n")
+    assert main(["plan", str(suite)]) == 2
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert text in told
+
+
+def test_no_more_than_there_is(root: str) -> None:
+    assert len(build_fashion(root=root, limit=150).test) == 30
+    with pytest.raises(ValueError, match="`limit` must be at most the 150 items there are; found"):
+        describe_fashion(root=root, limit=151)
+
+
+def test_images_that_are_cut_off_are_told_with_their_path(tmp_path: Path) -> None:
+    _write(tmp_path, _items())
+    path = tmp_path / f"{FILES['train'][0]}.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz cannot be decompressed"):
         build_fashion(root=str(tmp_path))
 
 
