@@ -43,12 +43,33 @@ class Directed(Protocol):
 class Comparison:
     """The variants of a suite against its baseline, and against the best of some of them.
 
-    `table` has one row per variant (see `compare`); `primary` maps each task to its primary
+    `table` has one row per variant (below); `primary` maps each task to its primary
     metric, of which `shares` are at best 1. `members` are the variants that may have verdicts;
     `family` is the number of tests that Holm's correction counts; `smallest_detectable` the true
     difference in score, median over the family, that one of them would have found with probability
     `POWER` at level `ALPHA` / family (NaN where none can be said). `batch_size` is that of the
     timing columns, None without timing.
+
+    Variants come in the frame's order. Metrics, score and difference are fractions, as in the
+    frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
+
+    - `n` finished and `failed` seeds; primary `<task>.<metric>` and `score`, with `_lo` and `_hi`;
+    - `difference` (mean over the `n_pairs` seeds that both finished, over the tasks that both
+      have), `_lo`, `_hi`, `p` (paired t-test), `p_holm`, `verdict`: "baseline", "better", "worse",
+      "not distinguishable", or "" without a test (fewer than two pairs, or outside the family);
+    - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
+    - where there is a second comparator, the same about it: `to_best_difference` and so on, its own
+      verdict "best on val";
+    - `gain.<task>`, with `_lo` and `_hi`: the primary metric's difference to the single-task run of
+      that seed, as a paired mean, positive = better;
+    - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
+      `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
+    - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (with `_lo_ms` and
+      `_hi_ms`), `samples_per_s`, `peak_mib`, `time_n` and, of mode `pipeline`,
+      `pipeline_samples_per_s` of the newest timing at the first batch size; `step_ratio` to the
+      baseline's step in the same block, paired by round, with `_lo`, `_hi` (95 % t over rounds) and
+      `step_verdict`: "baseline", "faster", "slower", "same" or "unclear" at a threshold of 3 %, ""
+      where it was not timed; `params`, `flops`.
     """
 
     table: pd.DataFrame
@@ -86,27 +107,6 @@ def compare(
     metrics, a task's primary one first; `family` those with verdicts (default: all). The one of
     `best_of` with the highest mean score on val is a second comparator. `rounds` are the suite's
     round medians (see `Results`), from which ratios have their intervals.
-
-    Variants come in the frame's order. Metrics, score and difference are fractions, as in the
-    frame; intervals are 95 % Student t over seeds; what cannot be said is NaN:
-
-    - `n` finished and `failed` seeds; primary `<task>.<metric>` and `score`, with `_lo` and `_hi`;
-    - `difference` (mean over the `n_pairs` seeds that both finished, over the tasks that both
-      have), `_lo`, `_hi`, `p` (paired t-test), `p_holm`, `verdict`: "baseline", "better", "worse",
-      "not distinguishable", or "" without a test (fewer than two pairs, or outside the family);
-    - `p_sign_flip`, `bootstrap_lo`, `bootstrap_hi` from ten pairs on;
-    - where there is a second comparator, the same about it: `to_best_difference` and so on, its own
-      verdict "best on val";
-    - `gain.<task>`, with `_lo` and `_hi`: the primary metric's difference to the single-task run of
-      that seed, as a paired mean, positive = better;
-    - `delta_m_per_task` (%, positive = better) and `delta_m_flat` (%, positive = worse), over all
-      `metrics` of the variant's tasks, seed by seed against the single-task run of that seed;
-    - `forward_ms`, `backward_ms`, `optimizer_ms`, `step_ms`, `inference_ms` (with `_lo_ms` and
-      `_hi_ms`), `samples_per_s`, `peak_mib`, `time_n` and, of mode `pipeline`,
-      `pipeline_samples_per_s` of the newest timing at the first batch size; `step_ratio` to the
-      baseline's step in the same block, paired by round, with `_lo`, `_hi` (95 % t over rounds) and
-      `step_verdict`: "baseline", "faster", "slower", "same" or "unclear" at a threshold of 3 %, ""
-      where it was not timed; `params`, `flops`.
 
     Raises ValueError for unknown variants, several suites, or two records of one variant and seed.
     """

@@ -66,24 +66,8 @@ def record(
     scores = _scores(metrics, known, trivial or {})
     store = Store(results)
     name = identity({"kind": "record", "suite": suite, "variant": variant, "seed": seed})
-    made = {
-        "kind": "train",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": dict(config or {}),
-        "seed": seed,
-        "status": "ok",
-        "reason": "",
-        "seconds": seconds,
-        "steps": 0,
-        "samples": 0,
-        "params": params,
-        "epochs": {},
-        "val": val or {},
-        "test": metrics,
-        "scores": {"val": None, "test": sum(scores.values()) / len(scores)},
-        "task_scores": {"val": {}, "test": scores},
-        "curve": [],
-    }
+    made = _trained(metrics, val or {}, scores)
+    made |= {"config": dict(config or {}), "seed": seed, "seconds": seconds, "params": params}
     folder = store.suite_folder(suite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +85,24 @@ def record(
     except OSError as error:
         raise InputError(f"{folder}: nothing can be written there: {error}") from None
     return name
+
+
+def _trained(metrics: Measures, val: Measures, scores: Mapping[str, float]) -> dict[str, Any]:
+    """A train record with these results."""
+    return {
+        "kind": "train",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": "ok",
+        "reason": "",
+        "steps": 0,
+        "samples": 0,
+        "epochs": {},
+        "val": val,
+        "test": metrics,
+        "scores": {"val": None, "test": sum(scores.values()) / len(scores)},
+        "task_scores": {"val": {}, "test": dict(scores)},
+        "curve": [],
+    }
 
 
 def _check_names(suite: str, variant: str, seed: int) -> None:

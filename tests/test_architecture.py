@@ -37,7 +37,7 @@ HELPERS = {
     "encoders": {"attentive", "recurrent", "words"},
     "sharing": {"gates", "mixing", "progressive"},
     "fusion": {"conformance", "decision", "pair", "projected", "tokens"},
-    "heads": {"confusion", "decision", "judging"},
+    "heads": {"confusion", "decision", "judging", "linear"},
     "weighting": {"gramian", "jacobian", "making", "stateful", "usage"},
 }
 """Modules of a component folder that define no component, besides base.py."""

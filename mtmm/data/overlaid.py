@@ -47,7 +47,7 @@ class Overlaid:
     sd: float
 
     def describe(self, root: str | None, limit: int | None, seed: int) -> Description:
-        """The description; ValueError without the files, and where labels or `limit` will not do."""
+        """The description; ValueError without the files, or where labels or `limit` will not do."""
         pairs = self.files(root)
         files = [path for pair in pairs.values() for path in pair]
         # Labels are a hundredth of the bytes: that is quick enough while planning.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mtmm.heads.base import ClassWeights, Head, Metric, Objective, Sums
+from mtmm.heads.base import ClassWeights, Metric, Objective, Sums
 from mtmm.heads.confusion import counted, no_counts, wrong_classes
-from mtmm.spec import Features, Task
+from mtmm.heads.linear import LinearHead, check_weights
+from mtmm.spec import Task
 
 _NO_LABEL = -100  # what torch's cross-entropy ignores by default
 
@@ -39,7 +38,7 @@ class Classification(Objective):
         if weights == "balanced":
             made = balanced_weights(target[labelled], self.task.classes)
         else:
-            _check_weights(weights, self.task)
+            check_weights(weights, self.task)
             made = torch.tensor(weights, dtype=torch.float32, device=target.device)
         return type(self)(self.task, made)
 
@@ -103,23 +102,7 @@ def balanced_weights(target: Tensor, classes: int) -> Tensor:
     return torch.where(occurs, share, 0.0).float()
 
 
-def _check_weights(weights: Sequence[float], task: Task) -> None:
-    fit = len(weights) == task.classes and all(math.isfinite(w) and w >= 0 for w in weights)
-    if not fit or not any(weights):
-        text = f"task '{task.name}' needs {task.classes} finite numbers of at least 0, not all 0"
-        raise ValueError(f"`class_weights` of {text}; found {list(weights)}")
-
-
-class ClassificationHead(Head):
+class ClassificationHead(LinearHead):
     """A linear layer to K logits."""
 
     objective = Classification
-
-    def __init__(self, dim: int, task: Task) -> None:
-        super().__init__()
-        self.linear = nn.Linear(dim, task.classes)
-
-    def forward(self, features: Features) -> Tensor:
-        """Shapes: the feature vector `[B, D]` to logits `[B, K]`."""
-        logits: Tensor = self.linear(features.vector)
-        return logits

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mtmm.heads.base import ClassWeights, Head, Metric, Objective, Sums
-from mtmm.spec import Features, Task
+from mtmm.heads.base import ClassWeights, Metric, Objective, Sums
+from mtmm.heads.linear import LinearHead, check_weights
+from mtmm.spec import Task
 
 
 class MultiLabel(Objective):
@@ -39,7 +39,7 @@ class MultiLabel(Objective):
             having, lacking = ((known & (target == value)).sum(0) for value in (1, 0))
             made = torch.where(having > 0, lacking / having.clamp(min=1), 1.0)
         else:
-            _check_weights(weights, self.task)
+            check_weights(weights, self.task)
             made = torch.tensor(weights, dtype=torch.float32, device=target.device)
         return type(self)(self.task, made)
 
@@ -111,22 +111,7 @@ class MultiLabel(Objective):
         return torch.where(known, each, 0.0).sum()
 
 
-def _check_weights(weights: Sequence[float], task: Task) -> None:
-    if len(weights) != task.classes or not all(0 <= weight < float("inf") for weight in weights):
-        text = f"task '{task.name}' needs {task.classes} finite numbers of at least 0"
-        raise ValueError(f"`class_weights` of {text}; found {list(weights)}")
-
-
-class MultiLabelHead(Head):
+class MultiLabelHead(LinearHead):
     """A linear layer to L logits."""
 
     objective = MultiLabel
-
-    def __init__(self, dim: int, task: Task) -> None:
-        super().__init__()
-        self.linear = nn.Linear(dim, task.classes)
-
-    def forward(self, features: Features) -> Tensor:
-        """Shapes: the feature vector `[B, D]` to logits `[B, L]`."""
-        logits: Tensor = self.linear(features.vector)
-        return logits
