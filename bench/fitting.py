@@ -25,7 +25,7 @@ from mtmm.settings import (
     settings_of,
 )
 from mtmm.sharing import SHARINGS
-from mtmm.sizes import misfits
+from mtmm.sizes import misfits, shares_parameters
 from mtmm.spec import Description, Task
 
 Config = dict[str, Any]
@@ -147,7 +147,9 @@ def _nothing_moves(model: Mapping[str, Any], frozen: Sequence[str]) -> bool:
     return "sharing" in frozen or SHARINGS[model["sharing"]["name"]].whole_paths
 
 
-def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
+def check_together(
+    config: Mapping[str, Any], description: Description, problems: list[Problem]
+) -> None:
     """Whether the weighting and the diagnostics have what they need in this sharing."""
     if config["train"]["diagnostics"] is not None:
         wrong = _nothing_to_compare(config)
@@ -172,6 +174,9 @@ def check_together(config: Mapping[str, Any], problems: list[Problem]) -> None:
             has = listed(sorted(spaces)) if spaces else "none"
             text = f"'{weighting}' takes gradients in {space}, which '{sharing}' has not"
             problems.append(Problem(("weighting",), f"{text} (it has: {has})", combination=True))
+        elif space is not None and not shares_parameters(config["model"], description):
+            text = f"'{weighting}' takes gradients of shared parameters; what '{sharing}' shares"
+            problems.append(Problem(("weighting",), f"{text} here has none", combination=True))
         fusion = config["model"]["fusion"]["name"]
         if wiring.joins_modalities and FUSIONS[fusion].level == "decision":
             apart = [name for name, other in SHARINGS.items() if not other.joins_modalities]

@@ -112,7 +112,7 @@ class Resolver:
         }
         if len(problems) == before:
             config["train"] = canonical(config["train"], description, own_model=parts is None)
-            check_together(config, problems)
+            check_together(config, description, problems)
             check_numerics(config, problems)
             check_training(config, description, problems)
         return config

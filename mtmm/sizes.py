@@ -18,7 +18,7 @@ from mtmm.encoders.base import Encoder, Stage
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion
 from mtmm.heads import HEADS
-from mtmm.model import build_model
+from mtmm.model import PathModel, build_model
 from mtmm.registry import settings_in
 from mtmm.settings import Problem, found
 from mtmm.sharing import SHARINGS
@@ -82,6 +82,16 @@ def model_size(config: Config, description: Description) -> int | None:
     token = FUSIONS[config["fusion"]["name"]].level == "token"
     path = fused + sum(_encoder_size(encoder, token) for encoder in made)
     return paths * path + sum(map(_count, heads))
+
+
+def shares_parameters(config: Config, description: Description) -> bool:
+    """Whether some parameter of a resolved model is used by more than one task.
+
+    True too where the model cannot say, or cannot be made without memory.
+    """
+    model = _on_meta(build_model, (config, description), {})
+    theta = getattr(model.sharing, "theta", None) if isinstance(model, PathModel) else None
+    return theta is None or any(theta.values())
 
 
 def _encoder_size(encoder: Encoder, token: bool) -> int:

@@ -41,6 +41,8 @@ class Sharing(nn.Module):
     whole_paths: ClassVar[bool] = False
     joins_modalities: ClassVar[bool] = False
     fewest_tasks: ClassVar[int] = 1
+    theta: Mapping[str, tuple[nn.Parameter, ...]]
+    """What more than one task uses, by part; one of your own need not say it beforehand."""
 
     def __init__(self, make_path: MakePath, tasks: Sequence[str]) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ class Branch(Sharing):
         for branch in branches:
             branch.keep(range(depth, stages), fusion=depth <= stages)
         self.branches = nn.ModuleList(branches)
-        self._theta = {"trunk": tuple(self.trunk.parameters())}
+        self.theta = {"trunk": tuple(self.trunk.parameters())}
 
     @classmethod
     def path_count(cls, num_tasks: int, *, depth: int = 1) -> int:
@@ -73,7 +73,7 @@ class Branch(Sharing):
         trails = self.trunk.start(inputs, present)
         for level in range(min(self.depth, self.trunk.depth)):
             trails = self.trunk.advance(trails, level)
-        shared = SharedSpace(theta=self._theta if self._theta["trunk"] else {})
+        shared = SharedSpace(theta=self.theta if self.theta["trunk"] else {})
         if self.depth > self.trunk.depth:
             features = self.trunk.finish(trails, present)
             return dict.fromkeys(self.tasks, features), shared

@@ -22,7 +22,7 @@ class Hard(Sharing):
         super().__init__(make_path, tasks)
         self.path = make_path(self.tasks)
         # Once: a walk over the modules costs as much as a small layer.
-        self._theta = {"path": tuple(self.path.parameters())}
+        self.theta = {"path": tuple(self.path.parameters())}
         # In a tuple: as an attribute it would be registered a second time.
         self._last = (last_with_parameters(self.path),)
 
@@ -37,7 +37,7 @@ class Hard(Sharing):
         """See `Sharing.forward`."""
         features = self.path(inputs, present)
         shared = SharedSpace(
-            theta=self._theta,
+            theta=self.theta,
             z=(features.vector,),
             last=self._last[0],
         )

@@ -40,7 +40,7 @@ class StageMixing(Sharing):
         self.paths = nn.ModuleList(paths)
         self.mixers = each_stage(paths[0], lambda channels, _: self.mixer(start, channels))
         self.last_mixer = self.mixer(start, paths[0].width)
-        self._theta = {"paths": tuple(self.parameters())}
+        self.theta = {"paths": tuple(self.parameters())}
 
     def mixer(self, start: Tensor, channels: int) -> nn.Module:
         """A module `[T, B, ..., C]` to the same; `start` `[T, T]` is from task to task."""
@@ -61,7 +61,7 @@ class StageMixing(Sharing):
             task: Features(vector=vector, present=present)
             for task, vector in zip(self.tasks, vectors.unbind(), strict=True)
         }
-        return told, SharedSpace(theta=self._theta)
+        return told, SharedSpace(theta=self.theta)
 
     def _mixed(self, trails: Sequence[Trails], level: int) -> list[Trails]:
         mixed = [dict(trail) for trail in trails]

@@ -37,14 +37,14 @@ class Mixture(Sharing):
         looks = [Look(make_path, (task,), "gate") for task in self.tasks if self.gated]
         self.looks = nn.ModuleList(looks)
         self.gates = nn.ModuleList(make_gate(look.width) for look in looks)
-        self._theta = {"experts": tuple(self.experts.parameters())}
+        self.theta = {"experts": tuple(self.experts.parameters())}
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> tuple[dict[str, Features], SharedSpace]:
         """See `Sharing.forward`."""
         vectors = [expert(inputs, present).vector for expert in self.experts]
-        shared = SharedSpace(theta=self._theta, z=tuple(vectors))
+        shared = SharedSpace(theta=self.theta, z=tuple(vectors))
         if not self.gated:
             only = Features(vector=vectors[0], present=present)
             return dict.fromkeys(self.tasks, only), shared

@@ -34,7 +34,7 @@ class MTAN(Sharing):
         self.path = make_path(self.tasks)
         self.masks = nn.ModuleList(each_stage(self.path, _mask) for _ in self.tasks)
         self.statistics = nn.ModuleList(_Statistics(self.path) for _ in self.tasks)
-        self._theta = {"path": tuple(self.path.parameters())}
+        self.theta = {"path": tuple(self.path.parameters())}
 
     @classmethod
     def path_count(cls, num_tasks: int) -> int:
@@ -63,7 +63,7 @@ class MTAN(Sharing):
             task: self.path.finish(trails, present)
             for task, trails in zip(self.tasks, own, strict=True)
         }
-        return told, SharedSpace(theta=self._theta)
+        return told, SharedSpace(theta=self.theta)
 
     def _attended(self, masks: nn.Module, own: Trails, shared: Trails, level: int) -> Trails:
         after = dict(own)

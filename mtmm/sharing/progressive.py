@@ -51,7 +51,7 @@ class Progressive(Sharing):
         self.gates.append(
             nn.ModuleList(Softmax(self._seen(self.groups[-1]), own + shared) for _ in self.tasks)
         )
-        self._theta = {"shared": tuple(self._common())}
+        self.theta = {"shared": tuple(self._common())}
 
     def forward(
         self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor]
@@ -78,7 +78,7 @@ class Progressive(Sharing):
             ends = zip(paths, [*own[i], *shared], strict=True)
             vectors = [path.finish(trails, present).vector for path, trails in ends]
             told[task] = Features(vector=mixed(weights[i], vectors), present=present)
-        return told, SharedSpace(theta=self._theta)
+        return told, SharedSpace(theta=self.theta)
 
     def _run(
         self, streams: Sequence[Trails], group: range

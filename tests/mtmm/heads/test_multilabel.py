@@ -96,7 +96,7 @@ def test_balanced_weights_make_both_answers_count_the_same() -> None:
 
 def test_weights_must_be_one_a_label() -> None:
     _, target, labelled = _sample()
-    with pytest.raises(ValueError, match="task 't' needs 4 finite numbers of at least 0, not all 0; found"):
+    with pytest.raises(ValueError, match="needs 4 finite numbers of at least 0, not all 0; found"):
         OBJECTIVE.weighted([1.0, 2.0], target, labelled)
 
 
