@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import pandas as pd
+import pytest
 from PIL import Image, ImageDraw, ImageFont
+
+from mtmm.data.table import describe
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 FACES = ("DejaVuSans.ttf", "DejaVuSerif-Bold.ttf")
@@ -46,3 +51,28 @@ def write_glyphs(folder: Path, count: int = 300) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+INPUTS: dict[str, Any] = {
+    "photo": {"kind": "image", "column": "photo", "size": 24, "channels": 1},
+    "note": {"kind": "text", "column": "note", "length": 5},
+    "measures": {"kind": "vector", "columns": ["width", "ink"]},
+}
+TASKS: dict[str, Any] = {
+    "script": {"kind": "classification", "column": "script"},
+    "height": {"kind": "regression", "column": "height"},
+}
+"""Inputs and tasks of `glyphs.csv`."""
+
+
+def write_table(folder: Path, **columns: list[Any]) -> str:
+    """A CSV file with these columns; its path."""
+    pd.DataFrame(columns).to_csv(folder / "t.csv", index=False)
+    return str(folder / "t.csv")
+
+
+def what_is_wrong(file: str, **settings: Any) -> str:
+    """What `describe` says of these settings."""
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        describe(file=file, **settings)
+    return str(caught.value)

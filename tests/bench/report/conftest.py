@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from bench.compare import Comparison
 from bench.records import MANIFEST_VERSION
 from bench.store import Store, write_json
+from tests.bench.report.comparisons import small_comparison
 
 CONFIG: dict[str, Any] = {
     "dataset": {"name": "glyphs"},
@@ -200,3 +202,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment.parent.mkdir(parents=True)
     environment.write_text(json.dumps({"cpu": SCRIPT, "packages": {IMAGE: "1.0"}}))
     return made.write()
+
+
+@pytest.fixture
+def small() -> Comparison:
+    """See `small_comparison`."""
+    return small_comparison()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -16,73 +16,10 @@ from bench.report.table import (
     aligned,
     cost_table,
     markdown,
-    single_task_table,
     to_csv,
     to_markdown,
 )
-
-
-@dataclass(frozen=True)
-class Metric:
-    higher_is_better: bool
-    ideal: float = 1.0
-
-
-def records(
-    variant: str, scores: tuple[float, ...], tasks: tuple[str, ...] = ("script",)
-) -> list[dict[str, object]]:
-    return [
-        {"suite": "demo", "variant": variant, "kind": "train", "seed": seed, "reason": ""}
-        | {"status": "diverged" if math.isnan(score) else "ok", "test.score": score}
-        | {f"test.{task}.accuracy": score for task in tasks}
-        | {"params": 1_234_567}
-        for seed, score in enumerate(scores)
-    ]
-
-
-def timing(variant: str, step_ms: float) -> dict[str, object]:
-    return {
-        "suite": "demo",
-        "variant": variant,
-        "kind": "time",
-        "status": "ok",
-        "time.mode": "train",
-        "time.batch_size": 256,
-        "time.block": "b1",
-        "time.forward_ms": 0.01234,
-        "time.backward_ms": 25.06,
-        "time.step_ms": step_ms,
-        "samples_per_s": 12345.6,
-        "peak_mib": 99.96,
-        "flops": 3.44e9,
-    }
-
-
-BASE, WORSE = (0.50, 0.60, 0.70), (0.40, 0.49, 0.61)
-
-
-def comparison(rows: list[dict[str, object]], **single_task: str) -> Comparison:
-    return compare(
-        pd.DataFrame(rows),
-        baseline="concat",
-        single_task=single_task,
-        metrics={"accuracy": Metric(True)},
-    )
-
-
-@pytest.fixture
-def small() -> Comparison:
-    return comparison(
-        [
-            *records("concat", BASE),
-            *records("a|b\nc", WORSE),
-            *records("lost", (math.nan, math.nan)),
-            *records("film", (0.501, 0.601, math.nan)),
-            timing("concat", 40.0),
-            timing("a|b\nc", 1234.0),
-        ],
-        concat="a|b\nc",
-    )
+from tests.bench.report.comparisons import BASE, WORSE, Metric, comparison, records, timing
 
 
 def test_accuracy_table(small: Comparison) -> None:
@@ -109,32 +46,6 @@ def test_cost_table(small: Comparison) -> None:
         "lost          –      –        –         –     –      –  –                 –     –\n"
         "film      1.2 M      –        –         –     –      –  –                 –     –\n"
     )
-
-
-def test_single_task_table(small: Comparison) -> None:
-    assert single_task_table(small) == (
-        "variant                     script  Δm per task      Δm flat\n"
-        "                       gain points       gain %       drop %\n"
-        "───────  ─────────────────────────  ───────────  ───────────\n"
-        "concat   +10.0 [+7.5, +12.5] helps  +20.7 ±13.2  -20.7 ±13.2\n"
-    )
-
-
-def test_gains_are_told_where_a_single_task_run_is_at_0_and_delta_m_unknown() -> None:
-    rows = [*records("concat", (0.2, 0.3, 0.4)), *records("alone", (0.0, 0.0, 0.0))]
-    told = single_task_table(comparison(rows, concat="alone")).splitlines()[-1]
-    assert told.split() == ["concat", "+30.0", "[+5.2,", "+54.8]", "helps", "–", "–"]
-
-
-def test_single_task_table_says_what_hurts_and_nothing_of_what_is_unclear() -> None:
-    def told(scores: tuple[float, ...]) -> str:
-        rows = [*records("concat", scores), *records("alone", BASE)]
-        return single_task_table(comparison(rows, concat="alone")).splitlines()[-1]
-
-    assert "-10.0 [-12.5, -7.5] hurts" in told(WORSE)
-    unclear = told((0.51, 0.58, 0.72))
-    assert "helps" not in unclear
-    assert "hurts" not in unclear
 
 
 def test_markdown_tables(small: Comparison) -> None:

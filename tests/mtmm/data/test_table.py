@@ -16,22 +16,7 @@ from scipy.io import wavfile
 from bench.cli import main
 from mtmm.data.table import build, describe
 from mtmm.spec import Batch, Modality, Task, in_memory
-from tests.tables import write_glyphs
-
-INPUTS: dict[str, Any] = {
-    "photo": {"kind": "image", "column": "photo", "size": 24, "channels": 1},
-    "note": {"kind": "text", "column": "note", "length": 5},
-    "measures": {"kind": "vector", "columns": ["width", "ink"]},
-}
-TASKS: dict[str, Any] = {
-    "script": {"kind": "classification", "column": "script"},
-    "height": {"kind": "regression", "column": "height"},
-}
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_glyphs(tmp_path_factory.mktemp("glyphs"))
+from tests.tables import INPUTS, TASKS, what_is_wrong, write_table
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +45,6 @@ def make(**settings: Any) -> Made:
 @pytest.fixture(scope="module")
 def made(file: Path) -> Made:
     return make(file=str(file), inputs=INPUTS, tasks=TASKS, split={"column": "part"})
-
-
-def _write(folder: Path, **columns: list[Any]) -> str:
-    pd.DataFrame(columns).to_csv(folder / "t.csv", index=False)
-    return str(folder / "t.csv")
-
-
-def _wrong(file: str, **settings: Any) -> str:
-    with pytest.raises(ValueError, match=r"\w") as caught:
-        describe(file=file, **settings)
-    return str(caught.value)
 
 
 def test_splits_are_those_of_the_column(made: Made, table: pd.DataFrame) -> None:
@@ -141,7 +115,7 @@ def test_texts_are_words_of_train_most_frequent_first(made: Made, table: pd.Data
 
 
 def test_a_word_that_train_has_not_is_unknown(tmp_path: Path) -> None:
-    file = _write(
+    file = write_table(
         tmp_path,
         text=["a b", "a c!", "a d", "a Ω"],
         y=["u", "v", "u", "v"],
@@ -163,7 +137,7 @@ def test_sounds_are_log_mel_spectra(tmp_path: Path) -> None:
     for hertz in (300, 600, 1200, 2400):
         tone = (0.5 * 32767 * np.sin(2 * np.pi * hertz * time)).astype(np.int16)
         wavfile.write(tmp_path / f"{hertz}.wav", rate, np.stack([tone, tone], axis=1))
-    file = _write(
+    file = write_table(
         tmp_path,
         wav=["300.wav", "600.wav", "1200.wav", "2400.wav", None, "300.wav"],
         y=["a", "b", "a", "b", "a", "b"],
@@ -188,7 +162,7 @@ def test_sounds_are_log_mel_spectra(tmp_path: Path) -> None:
 
 
 def test_kinds_of_tasks(tmp_path: Path) -> None:
-    file = _write(
+    file = write_table(
         tmp_path,
         x=[1, 2, 3, 4, 5, 6],
         grade=["mid", "low", "high", None, "mid", "low"],
@@ -227,7 +201,7 @@ GROUPED: dict[str, Any] = {
 
 def test_a_group_is_in_one_part_only(tmp_path: Path) -> None:
     rows = list(range(200))
-    file = _write(tmp_path, x=rows, g=[i % 40 for i in rows], y=[i % 2 for i in rows])
+    file = write_table(tmp_path, x=rows, g=[i % 40 for i in rows], y=[i % 2 for i in rows])
     made = make(file=file, **GROUPED, split={"group": "g", "fractions": [0.6, 0.2, 0.2]})
     parts = [made.train, made.val, made.test]
     assert [len(part) for part in parts] == [120, 40, 40]
@@ -238,7 +212,7 @@ def test_a_group_is_in_one_part_only(tmp_path: Path) -> None:
 
 
 def test_the_split_is_that_of_the_seed(tmp_path: Path) -> None:
-    file = _write(tmp_path, x=list(range(50)), g=list(range(50)), y=[i % 2 for i in range(50)])
+    file = write_table(tmp_path, x=list(range(50)), g=list(range(50)), y=[i % 2 for i in range(50)])
     first, again, other = (make(file=file, **GROUPED, split={"seed": s}) for s in (0, 0, 1))
     assert torch.equal(first.test.targets["g"], again.test.targets["g"])
     assert not torch.equal(first.test.targets["g"], other.test.targets["g"])
@@ -246,106 +220,10 @@ def test_the_split_is_that_of_the_seed(tmp_path: Path) -> None:
 
 def test_another_cell_is_another_data_set(tmp_path: Path) -> None:
     rows = list(range(50))
-    file = _write(tmp_path, x=rows, g=rows, y=[i % 2 for i in rows])
+    file = write_table(tmp_path, x=rows, g=rows, y=[i % 2 for i in rows])
     before = describe(file=file, **GROUPED).fingerprint
-    _write(tmp_path, x=[7, *rows[1:]], g=rows, y=[i % 2 for i in rows])
+    write_table(tmp_path, x=[7, *rows[1:]], g=rows, y=[i % 2 for i in rows])
     assert describe(file=file, **GROUPED).fingerprint != before
-
-
-def test_everything_that_is_wrong_with_a_table_is_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no image")
-    with (tmp_path / "big.png").open("wb") as stream:
-        Image.new("1", (20_000, 6_000)).save(stream)
-    file = _write(
-        tmp_path,
-        photo=["a.png", "big.png", "gone.png", None, None, None],
-        age=["1", "=1+1", "inf", "4", "<b>", "6"],
-        grade=["low", "mid", "low", "mid", "huge", "low"],
-        part=["train", "train", "train", "train", "val", "tset"],
-    )
-    settings: dict[str, Any] = {
-        "inputs": {
-            "p": {"kind": "image", "column": "photo"},
-            "n": {"kind": "vector", "columns": ["age"]},
-        },
-        "tasks": {"g": {"kind": "ordinal", "column": "grade", "order": ["low", "mid", "top"]}},
-    }
-    told = _wrong(file, **settings, split={"column": "part"})
-    assert told == (
-        f"{file}: column 'part' must hold train, val, test; found 1 others (row 7: 'tset'); "
-        "test has no row"
-    )
-    told = _wrong(file, **settings, split={"fractions": [0.5, 0.25, 0.25]})
-    for fact in (
-        "column 'photo' must hold paths of files that can be read; found 3 others "
-        "(row 2: 'a.png' is no image that Pillow reads, "
-        "row 3: 'big.png' has 20000 × 6000 pixels, more than 100,000,000, "
-        "row 4: 'gone.png' is not there)",
-        "column 'age' must hold finite numbers; found 3 others "
-        "(row 3: '=1+1', row 4: 'inf', row 6: '<b>')",
-        "column 'grade' must hold one of low, mid, top; found 1 others (row 6: 'huge')",
-        "task 'g' has 1 classes of column 'grade' without a row in train: 'top'",
-    ):
-        assert fact in told
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"inputs": {}}, "`inputs` must name one or more"),
-        ({"inputs": {"x": {"kind": "pictur"}}}, "`kind` of inputs 'x' must be one of image, text"),
-        ({"inputs": {"x": {"kind": "image"}}}, "inputs 'x' needs `column`, a word"),
-        (
-            {"inputs": {"x": {"kind": "image", "column": "phto"}}},
-            "inputs 'x': the table has no column 'phto'; did you mean 'photo'? (photo, note,",
-        ),
-        (
-            {"inputs": {"x": {"kind": "text", "column": "note", "lenght": 3}}},
-            "unknown setting 'lenght' of inputs 'x'; did you mean 'length'?",
-        ),
-        (
-            {"inputs": {"x": {"kind": "vector", "columns": "width"}}},
-            "`columns` of inputs 'x' must be a list of words; found the word 'width'",
-        ),
-        (
-            {"inputs": {"x": {"kind": "image", "column": "photo", "channels": 2}}},
-            "input 'x' needs a `size` of at least 1 and 1 or 3 `channels`; found 64 and 2",
-        ),
-        ({"split": {"fractions": [0.5, 0.5, 0.5]}}, "must be three numbers above 0 that sum to 1"),
-        ({"split": {"column": "part", "fractions": [0.6, 0.2, 0.2]}}, "either a `column` or"),
-        ({"split": {"colunm": "part"}}, "unknown setting 'colunm' of split; did you mean"),
-    ],
-)
-def test_settings_that_will_not_do(file: Path, settings: dict[str, Any], text: str) -> None:
-    good: dict[str, Any] = {"inputs": INPUTS, "tasks": TASKS}
-    assert text in _wrong(str(file), **{**good, **settings})
-
-
-def test_groups_that_lie_across_a_split_by_column(file: Path) -> None:
-    told = _wrong(
-        str(file), inputs=INPUTS, tasks=TASKS, split={"column": "part", "group": "script"}
-    )
-    assert "3 values of column 'script' are in train and in val: 'cyrillic', 'greek'" in told
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "text"),
-    [
-        ("t.xlsx", b"", "`file` must end in .csv, .tsv or .parquet; found t.xlsx"),
-        ("t.csv", None, "t.csv is not there"),
-        ("t.csv", b"", "t.csv cannot be read: No columns to parse from file"),
-        ("t.csv", b"a,b\n", "t.csv cannot be read: it has no row"),
-        ("t.csv", b'a,b\n"1,2\n', "t.csv cannot be read"),
-        ("t.csv", b"\xff\xfe\x00", "t.csv cannot be read"),
-        ("t.parquet", b"no parquet", "t.parquet cannot be read"),
-    ],
-)
-def test_files_that_are_no_table(
-    tmp_path: Path, name: str, content: bytes | None, text: str
-) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    assert text in _wrong(str(tmp_path / name), inputs=INPUTS, tasks=TASKS)
 
 
 def test_a_suite_without_a_line_of_python(
@@ -409,5 +287,7 @@ def test_texts_in_the_tokens_of_a_file(file: Path) -> None:
     assert data.train.inputs["note"][0].tolist() == ids
     assert (data.train.inputs["note"] == 1).any()  # unknown words; 0 is padding
     assert data.modalities[0].vocabulary == 6
-    other = _wrong(str(file), inputs={"note": {**note, "tokenizer": "gone.json"}}, tasks=TASKS)
+    other = what_is_wrong(
+        str(file), inputs={"note": {**note, "tokenizer": "gone.json"}}, tasks=TASKS
+    )
     assert "gone.json cannot be read" in other

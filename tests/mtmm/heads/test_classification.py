@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mtmm.heads.classification import Classification, ClassificationHead, balanced_weights
 from mtmm.spec import IGNORED, Features, Task
+from tests.mtmm.heads.measuring import measure
 
 TASK = Task(name="t", kind="classification", classes=4)
 OBJECTIVE = Classification(TASK)
@@ -26,11 +27,7 @@ def _sample(size: int = 40) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _measure(output: Tensor, target: Tensor, labelled: Tensor, parts: int = 1) -> dict[str, float]:
-    sums = OBJECTIVE.sums(CPU)
-    chunks = (tensor.chunk(parts) for tensor in (output, target, labelled))
-    for o, t, there in zip(*chunks, strict=True):
-        sums = OBJECTIVE.update(sums, o, t, there)
-    return OBJECTIVE.measure(sums)
+    return measure(OBJECTIVE, output, target, labelled, parts)
 
 
 def test_the_loss_is_cross_entropy_of_the_labelled_samples() -> None:

@@ -16,6 +16,7 @@ from torchmetrics.functional.classification import (
 
 from mtmm.heads.multilabel import MultiLabel, MultiLabelHead
 from mtmm.spec import Features, Task
+from tests.mtmm.heads.measuring import measure
 
 TASK = Task(name="t", kind="multilabel", classes=4)
 OBJECTIVE = MultiLabel(TASK)
@@ -33,11 +34,7 @@ def _sample(size: int = 60) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _measure(output: Tensor, target: Tensor, labelled: Tensor, parts: int = 1) -> dict[str, float]:
-    sums = OBJECTIVE.sums(CPU)
-    chunks = (tensor.chunk(parts) for tensor in (output, target, labelled))
-    for o, t, there in zip(*chunks, strict=True):
-        sums = OBJECTIVE.update(sums, o, t, there)
-    return OBJECTIVE.measure(sums)
+    return measure(OBJECTIVE, output, target, labelled, parts)
 
 
 def test_metrics_are_those_of_torchmetrics() -> None:

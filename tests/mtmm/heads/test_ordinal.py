@@ -9,6 +9,7 @@ from torchmetrics.functional.classification import multiclass_cohen_kappa
 
 from mtmm.heads.ordinal import Ordinal, OrdinalHead
 from mtmm.spec import Features, Task
+from tests.mtmm.heads.measuring import measure
 
 TASK = Task(name="t", kind="ordinal", classes=5)
 OBJECTIVE = Ordinal(TASK)
@@ -25,11 +26,7 @@ def _sample(size: int = 80) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _measure(output: Tensor, target: Tensor, labelled: Tensor, parts: int = 1) -> dict[str, float]:
-    sums = OBJECTIVE.sums(CPU)
-    chunks = (tensor.chunk(parts) for tensor in (output, target, labelled))
-    for o, t, there in zip(*chunks, strict=True):
-        sums = OBJECTIVE.update(sums, o, t, there)
-    return OBJECTIVE.measure(sums)
+    return measure(OBJECTIVE, output, target, labelled, parts)
 
 
 def test_metrics_are_those_of_two_libraries() -> None:
