@@ -24,10 +24,10 @@ from bench.errors import InputError
 from bench.report import VERDICTS
 from bench.report.frame import load_frame
 from mtmm.components import restore, snapshot
+from mtmm.data.tables.spec import INPUTS, TASKS
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
 from mtmm.sharing import SHARINGS
-from mtmm.tables.spec import INPUTS, TASKS
 from mtmm.weighting import WEIGHTINGS
 from tests.tables import write_glyphs
 

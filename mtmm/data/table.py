@@ -17,7 +17,7 @@ def describe(
     Raises ValueError with everything that is wrong with the settings and the table.
     """
     # Here, for every process imports this module: pandas and SciPy take more than a second.
-    from mtmm.tables.bundle import read
+    from mtmm.data.tables.bundle import read
 
     return read(file, inputs or {}, tasks or {}, split or {}).description
 
@@ -42,6 +42,6 @@ def build(
     of one group stay together. A missing cell is an absent input or label; a number that is missing
     beside others of its input is the mean.
     """
-    from mtmm.tables.bundle import read
+    from mtmm.data.tables.bundle import read
 
     return read(file, inputs or {}, tasks or {}, split or {}).build()

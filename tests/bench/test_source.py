@@ -39,7 +39,6 @@ COMPONENTS = (
     "mtmm.masking",
     "mtmm.sharing.",
     "mtmm.solvers.",
-    "mtmm.tables.",
     "mtmm.weighting.",
 )
 

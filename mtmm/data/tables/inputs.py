@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtmm.data.cache import cached
+from mtmm.data.tables import pictures, sounds, words
+from mtmm.data.tables.cells import numbers, shown
+from mtmm.data.tables.spec import Part
 from mtmm.spec import Modality
-from mtmm.tables import pictures, sounds, words
-from mtmm.tables.cells import numbers, shown
-from mtmm.tables.spec import Part
 
 Made = tuple[Tensor, Tensor]
 """Inputs `[N, *shape]` and whether they are there `[N]`."""

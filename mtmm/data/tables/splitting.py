@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mtmm.data.tables.cells import shown
+from mtmm.data.tables.spec import PARTS
 from mtmm.settings import listed
-from mtmm.tables.cells import shown
-from mtmm.tables.spec import PARTS
 
 Rows = Mapping[str, NDArray[np.int64]]
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtmm.data.tables.cells import classes, flags, numbers
+from mtmm.data.tables.spec import PARTS, Part
+from mtmm.data.tables.splitting import Rows
 from mtmm.spec import Task
-from mtmm.tables.cells import classes, flags, numbers
-from mtmm.tables.spec import PARTS, Part
-from mtmm.tables.splitting import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ import torch
 
 from mtmm import source
 from mtmm.data.splits import bundle, fingerprint
+from mtmm.data.tables.inputs import Input, read_input
+from mtmm.data.tables.reading import read_table
+from mtmm.data.tables.spec import INPUTS, PARTS, TASKS, Given, read_parts, read_split
+from mtmm.data.tables.splitting import Rows, split_rows
+from mtmm.data.tables.targets import Target, read_target
 from mtmm.spec import Batch, DataBundle, Description
-from mtmm.tables.inputs import Input, read_input
-from mtmm.tables.reading import read_table
-from mtmm.tables.spec import INPUTS, PARTS, TASKS, Given, read_parts, read_split
-from mtmm.tables.splitting import Rows, split_rows
-from mtmm.tables.targets import Target, read_target
 
 Settings = Mapping[str, Mapping[str, Given]]
 
