@@ -11,6 +11,7 @@ import torch
 
 from mtmm import source
 from mtmm.data.splits import bundle, fingerprint
+from mtmm.data.tables.cells import visible
 from mtmm.data.tables.inputs import Input, read_input
 from mtmm.data.tables.reading import read_table
 from mtmm.data.tables.spec import INPUTS, PARTS, TASKS, Given, read_parts, read_split
@@ -60,7 +61,6 @@ def read(file: str, inputs: Settings, tasks: Settings, split: Mapping[str, Given
     how = read_split(split, table.columns, problems)
     _raise_for(path, problems)
     rows = split_rows(table, how, problems)
-    _raise_for(path, problems)
     targets = {part.name: read_target(part, table, rows, problems) for part in asked}
     made = {
         part.name: read_input(part, table, path.parent, rows["train"], problems) for part in parts
@@ -83,7 +83,7 @@ def read(file: str, inputs: Settings, tasks: Settings, split: Mapping[str, Given
 
 def _raise_for(path: Path, problems: list[str]) -> None:
     if problems:
-        raise ValueError(f"{path}: {'; '.join(problems)}")
+        raise ValueError(visible(f"{path}: {'; '.join(problems)}"))
 
 
 @cache

@@ -12,16 +12,18 @@ from mtmm.settings import listed
 
 MOST_SHOWN = 3
 MOST_CLASSES = 1000
+LARGEST = float(np.finfo(np.float32).max)
+"""More is infinite in single precision."""
 
 
 def numbers(table: pd.DataFrame, column: str, problems: list[str]) -> NDArray[np.float64]:
     """The numbers of a column `[N]`, NaN where missing."""
     cells = table[column]
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
-    strange = cells.notna().to_numpy() & ~np.isfinite(values)
+    strange = cells.notna().to_numpy() & ~(np.abs(values) <= LARGEST)
     told = shown(table, column, strange)
     if told:
-        problems.append(f"column '{column}' must hold finite numbers; {told}")
+        problems.append(f"column '{column}' must hold finite numbers as 1234.5; {told}")
     return np.asarray(np.where(strange, np.nan, values))
 
 
@@ -54,7 +56,7 @@ def classes(
     index = np.array([place.get(cell, -1) for cell in cells])
     known = set(index[rows["train"]].tolist())
     empty = [name for i, name in enumerate(names) if i not in known]
-    if empty:
+    if empty and len(rows["train"]):
         text = f"{owner} has {len(empty)} classes of column '{column}' without a row in train"
         problems.append(f"{text}: {_some(empty)}")
     return names, index
@@ -87,6 +89,11 @@ def shown(
     some = [text for _, text in zip(range(MOST_SHOWN), first, strict=False)]
     more = ", ..." if len(rows) > MOST_SHOWN else ""
     return f"found {len(rows)} others ({', '.join(some)}{more})"
+
+
+def visible(text: str) -> str:
+    """The text with line breaks and all that a terminal would obey written out as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _by_size(name: str) -> tuple[int, float, str]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from mtmm.data.cache import cached
 from mtmm.data.tables import pictures, sounds, words
 from mtmm.data.tables.cells import numbers, shown
+from mtmm.data.tables.files import no_file
 from mtmm.data.tables.spec import Part
 from mtmm.spec import Modality
 
@@ -99,7 +100,7 @@ def _image(
     files = _stamps(paths)
 
     def make() -> Made:
-        key = _key(files, size=size, channels=channels)
+        key = _key(files, source=pictures.SOURCE_HASH, size=size, channels=channels)
         pixels = cached("images", key, lambda: {"pixels": pictures.decode(paths, size, channels)})[
             "pixels"
         ]
@@ -111,14 +112,20 @@ def _image(
 
 def _audio(
     part: Part, table: pd.DataFrame, folder: Path, train: NDArray[np.int64], problems: list[str]
-) -> Input:
+) -> Input | None:
     rate, bands = int(part.settings["rate"]), int(part.settings["bands"])
     seconds = float(part.settings["seconds"])
+    if rate < 1000 or seconds < 0.05 or bands < 1:
+        text = (
+            f"input '{part.name}' needs a `rate` of at least 1000, 0.05 `seconds` and 1 of `bands`"
+        )
+        problems.append(f"{text}; found {rate}, {seconds} and {bands}")
+        return None
     paths = _paths(part, table, folder, sounds.why_not, problems)
     files = _stamps(paths)
 
     def make() -> Made:
-        key = _key(files, rate=rate, seconds=seconds, bands=bands)
+        key = _key(files, source=sounds.SOURCE_HASH, rate=rate, seconds=seconds, bands=bands)
         spectra = cached(
             "sounds", key, lambda: {"spectra": sounds.spectra(paths, rate, seconds, bands)}
         )["spectra"]
@@ -139,7 +146,7 @@ def _paths(
     """The files of a column, None where a cell is missing."""
     column = part.columns[0]
     paths = [None if cell is None else folder / cell for cell in table[column]]
-    wrong = [None if path is None else why_not(path) for path in paths]
+    wrong = [None if path is None else no_file(path) or why_not(path) for path in paths]
     strange = np.array([text is not None for text in wrong])
     told = shown(table, column, strange, lambda row: f" {wrong[row]}")
     if told:
@@ -151,7 +158,7 @@ def _stamps(paths: Sequence[Path | None]) -> dict[str, Any]:
     """Size and time of change of each file: what is decoded anew when it is another."""
     stamps = {}
     for path in paths:
-        if path is not None and path.exists():
+        if path is not None and no_file(path) is None:
             stat = path.stat()
             stamps[str(path)] = [stat.st_size, stat.st_mtime_ns]
     return stamps

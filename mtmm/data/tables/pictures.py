@@ -11,6 +11,10 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from mtmm import source
+
+SOURCE_HASH = source.file_hash(__file__)
+
 MOST_PIXELS = 100_000_000
 """Of one image: what a file of a few bytes may claim to hold is no reason to allocate it."""
 
@@ -22,12 +26,15 @@ def why_not(path: Path) -> str | None:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # told below
             with Image.open(path) as image:
                 width, height = image.size
-    except FileNotFoundError:
-        return "is not there"
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
+                mode = image.mode
+    except Image.DecompressionBombError:  # before its size is known
+        return f"has more than {MOST_PIXELS:,} pixels"
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
         return "is no image that Pillow reads"
     if width * height > MOST_PIXELS:
         return f"has {width} × {height} pixels, more than {MOST_PIXELS:,}"
+    if mode in ("I", "F"):
+        return "has pixels of 32 bits; 8 or 16 will do"
     return None
 
 
@@ -45,7 +52,8 @@ def decode(paths: Sequence[Path | None], size: int, channels: int) -> Tensor:
         try:
             with Image.open(path) as image:
                 image.draft(mode, (size, size))  # JPEGs are decoded at a fraction of their size
-                small = image.convert(mode).resize((size, size), Image.Resampling.BILINEAR)
+                small = _of_8_bits(image).convert(mode)
+                small = small.resize((size, size), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow's, of broken files
             broken.append(f"{path}: {error}")
             continue
@@ -55,3 +63,10 @@ def decode(paths: Sequence[Path | None], size: int, channels: int) -> Tensor:
         some = "; ".join(broken[:3]) + ("; ..." if len(broken) > 3 else "")
         raise ValueError(f"{len(broken)} images cannot be decoded: {some}")
     return made
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """The image; one of 16 bits in 8, which Pillow would cut off at 255."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))

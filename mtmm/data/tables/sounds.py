@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,18 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 from torch import Tensor
 
+from mtmm import source
+
 WINDOW_S, HOP_S = 0.025, 0.010
 """Length of a window and its step, in seconds."""
+
+HIGHEST_RATE = 1_000_000
+"""In Hz: resampling from what a few bytes claim could take all memory."""
+
+LOUDEST = 1e6
+"""Of full scale, which is 1: squares of more would be no numbers."""
+
+SOURCE_HASH = source.file_hash(__file__)
 
 _FLOOR = 1e-6
 
@@ -30,32 +41,41 @@ def why_not(path: Path) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wavfile.WavFileWarning)
-            wavfile.read(path, mmap=True)  # its head; samples are read when they are needed
-    except FileNotFoundError:
-        return "is not there"
-    except (OSError, ValueError, EOFError) as error:
+            rate, samples = wavfile.read(path, mmap=True)  # samples are read when they are needed
+    except (OSError, ValueError, EOFError, ArithmeticError, struct.error) as error:
         return f"is no WAV file: {error}"
-    return None
+    if not 1 <= rate <= HIGHEST_RATE:
+        return f"says that it has {rate:,} samples a second, not 1 to {HIGHEST_RATE:,}"
+    return None if samples.size else "has no sample"
 
 
 def spectra(paths: Sequence[Path | None], rate: int, seconds: float, bands: int) -> Tensor:
     """Log-mel spectra, float32 `[N, 1, bands, frames]`, 0 where there is no path.
 
     Sounds are mixed to one channel, resampled to `rate` in Hz, and cut or padded with silence.
+    Raises ValueError with all files that cannot be decoded.
     """
     made = torch.zeros(len(paths), 1, bands, frames(seconds))
     hop, window = round(rate * HOP_S), round(rate * WINDOW_S)
     size = 2 ** math.ceil(math.log2(window))
     filters = mel_filters(rate, size, bands)
+    broken = []
     for row, path in enumerate(paths):
         if path is None:
             continue
-        sound = torch.from_numpy(_resampled(*_read(path), rate, round(rate * seconds)))
+        try:
+            sound = torch.from_numpy(_resampled(*_read(path), rate, round(rate * seconds)))
+        except (OSError, ValueError) as error:
+            broken.append(f"{path}: {error}")
+            continue
         spectrum = torch.stft(
             sound, size, hop, window, torch.hann_window(window), return_complex=True
         )
         power = filters @ spectrum.abs().square()[:, : made.shape[3]]
         made[row, 0, :, : power.shape[1]] = (power + _FLOOR).log()
+    if broken:
+        some = "; ".join(broken[:3]) + ("; ..." if len(broken) > 3 else "")
+        raise ValueError(f"{len(broken)} sounds cannot be decoded: {some}")
     return made
 
 
@@ -77,6 +97,8 @@ def _read(path: Path) -> tuple[int, NDArray[np.float32]]:
         middle = 128 if samples.dtype == np.uint8 else 0
         samples = (samples.astype(np.float32) - middle) / (np.iinfo(samples.dtype).max - middle)
     samples = samples.astype(np.float32)
+    if not (np.abs(samples) <= LOUDEST).all():
+        raise ValueError("a sample is no number, or far beyond full scale")
     return int(rate), samples.mean(1) if samples.ndim == 2 else samples
 
 

@@ -33,7 +33,8 @@ def read_target(part: Part, table: pd.DataFrame, rows: Rows, problems: list[str]
     if len(problems) > before:
         return None
     for split in PARTS:
-        if not made.labelled[torch.from_numpy(rows[split])].any():
+        index = torch.from_numpy(rows[split])
+        if len(index) and not made.labelled[index].any():
             problems.append(f"task '{part.name}' has no label in {split}")
     return made
 
