@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from mtmm.spec import SharedSpace
@@ -24,7 +25,10 @@ def backward(
     `[T]`, None for a method that gives none. Raises ValueError where `shared` is not what the
     method's space needs.
     """
-    return weighting.backward(list(losses), _space(shared))
+    # Autocast is for forward passes: here it would round Gramians and combined gradients.
+    device = losses[0].device.type if losses else "cpu"
+    with torch.autocast(device, enabled=False):
+        return weighting.backward(list(losses), _space(shared))
 
 
 def _space(shared: Sequence[Tensor] | Tensor | nn.Module | SharedSpace) -> SharedSpace:

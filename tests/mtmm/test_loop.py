@@ -20,7 +20,7 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         z = self.trunk(x)
-        return z, [(head(z) - task).square().mean() for task, head in enumerate(self.heads)]
+        return z, [(head(z).float() - task).square().mean() for task, head in enumerate(self.heads)]
 
 
 @pytest.fixture
@@ -71,6 +71,23 @@ def test_learned_weights_get_their_gradients_and_are_moved(net: Net, x: Tensor) 
     torch.testing.assert_close(learned.detach(), 0.5 - weighting.learning_rate * expected)
     weights = weighting.weights(torch.stack(losses))
     torch.testing.assert_close(weights, torch.exp(-learned.detach()))
+
+
+@pytest.mark.parametrize("space", ["theta", "z"])
+def test_within_autocast_it_is_as_after_it(net: Net, x: Tensor, space: str) -> None:
+    found = []
+    for within in (True, False):
+        net.zero_grad()
+        weighting = build("mgda", num_tasks=2, space=space)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            z, losses = net(x)
+            shared = [z] if space == "z" else net.trunk
+            weights = mtmm.backward(losses, weighting, shared) if within else None
+        weights = weights if within else mtmm.backward(losses, weighting, shared)
+        assert weights is not None
+        found.append([weights, *grads(net)])
+    assert z.dtype == torch.bfloat16
+    assert all(map(torch.equal, *found))
 
 
 def test_the_state_can_be_kept_and_gone_on_from(x: Tensor) -> None:
