@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -13,6 +13,8 @@ from typing import Any
 from bench.optimization import OPTIMIZERS
 from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, named_hash
 from bench.variant import description_of
+from mtmm.encoders import ENCODERS
+from mtmm.registry import settings_in
 from mtmm.settings import Component, settings_of
 from mtmm.source import combine
 from mtmm.weighting import WEIGHTINGS
@@ -167,10 +169,20 @@ def identity(payload: Mapping[str, Any]) -> str:
 
 
 def source_of(config: Config) -> str:
-    """A hash over the source of the components a variant uses."""
+    """A hash over the source of the components a variant uses, and what their weights come from."""
     optimizer = OPTIMIZERS[config["train"]["optimizer"]["name"]]
     used = (named_hash(kind, name) for kind, name in components_of(config))
-    return combine([*used, component_hash(optimizer)])
+    return combine([*used, component_hash(optimizer), *_contents(config)])
+
+
+def _contents(config: Config) -> Iterator[str]:
+    """What `Encoder.content` says, of the encoders that start from more than a seed."""
+    if "name" not in config["model"]:
+        for modality in config["modalities"]:
+            encoder = config["model"]["encoders"][modality]
+            content = ENCODERS[encoder["name"]].content(**settings_in(encoder))
+            if content:
+                yield content
 
 
 def components_of(config: Config) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ TRAINING_CORE = (
     "bench.checkpoint",
     "bench.diagnostics",
     "bench.evaluation",
+    "bench.frozen",
     "bench.loading",
     "bench.missing",
     "bench.numerics",

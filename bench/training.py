@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from bench.checkpoint import Checkpoint, TrainingState
 from bench.diagnostics import Diary
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
+from bench.frozen import freeze_features
 from bench.loading import Feed, epoch_shape, feed_of
 from bench.missing import dropping
 from bench.numerics import around_forward, compile_counts, prepare, restored, scaler_of
@@ -167,20 +168,27 @@ def _train(
         name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
     }
     _check_scores(step.objectives, constants)
+    asked = conditions(config, bundle, seed)
+    frozen = freeze_features(config, step.model, bundle, step.around)
     step.diary = Diary(tuple(step.objectives), config["train"]["diagnostics"])
     groups = islands(step.model, tuple(step.objectives))
     progress = Progress(selections=[Selection(island.tasks) for island in groups])
     order = generator(seed, "order")
-    feed = feed_of(config["train"], bundle.train, device, order)
-    _fit(step, bundle, feed, config["train"], order, constants["val"], progress, checkpoint)
+    seen = frozen.bundle
+    feed = feed_of(config["train"], seen.train, device, order)
+    _fit(step, seen, feed, config["train"], order, constants["val"], progress, checkpoint)
+    if config["robustness"]["noise"]:  # which is for the inputs as they were
+        frozen.restore()
+        seen = bundle
     _, size = epoch_shape(len(bundle.train), config["train"]["batch_size"])
     return {
-        **_report(step, bundle, feed, progress, constants, conditions(config, bundle, seed)),
+        **_report(step, seen, feed, progress, constants, asked),
         "curve": progress.curve,
         "seconds": progress.seconds,
         "steps": progress.steps,
         "samples": progress.steps * size,
         "params": sum(parameter.numel() for parameter in step.model.parameters()),
+        **({"features_s": frozen.seconds} if frozen.modalities else {}),
         **_fallbacks(step),
         **_compiled_since(compiled, config["numerics"]["compile"]),
     }

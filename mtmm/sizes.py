@@ -153,7 +153,12 @@ def _encoders(config: Config, description: Description) -> dict[str, Any]:
 
 
 def _encoder(config: Config, modality: Modality, width: int) -> nn.Module | _Failure | None:
-    return _on_meta(ENCODERS[config["name"]], (modality, width), config)
+    make = ENCODERS[config["name"]]
+    try:
+        content = make.content(**settings_in(config))
+    except Exception as error:
+        return _Failure(blame(error), fits=False)
+    return _on_meta(make, (modality, width), config, content)
 
 
 def _head(config: Config, task: Task) -> nn.Module | _Failure | None:
@@ -206,9 +211,11 @@ def _path_count(config: Config, description: Description) -> int | _Failure:
     return paths
 
 
-def _on_meta(make: Any, arguments: tuple[Any, ...], config: Config) -> nn.Module | _Failure | None:
+def _on_meta(
+    make: Any, arguments: tuple[Any, ...], config: Config, content: str = ""
+) -> nn.Module | _Failure | None:
     """The module without memory; why it cannot be made, or None if only not without memory."""
-    key = (make, repr(arguments), repr(sorted(settings_in(config).items())))
+    key = (make, repr(arguments), repr(sorted(settings_in(config).items())), content)
     if key not in _KNOWN:
         try:
             with torch.device("meta"), _Unfilled(), warnings.catch_warnings():

@@ -219,6 +219,8 @@ def _train(record: Record) -> dict[str, Any]:
         "train.samples": record["samples"],
         "params": record["params"],
     }
+    if "features_s" in record:
+        row["train.features_s"] = record["features_s"]
     row |= {f"train.epoch.{task}": epoch for task, epoch in record["epochs"].items()}
     for split in ("val", "test"):
         row |= flatten(record[split], split)

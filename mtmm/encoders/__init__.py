@@ -12,6 +12,8 @@ from mtmm.encoders.lstm import LSTM
 from mtmm.encoders.mlp import MLP
 from mtmm.encoders.multi_lenet import MultiLeNet
 from mtmm.encoders.resnet18 import ResNet18
+from mtmm.encoders.timm import Timm
+from mtmm.encoders.torchvision import Torchvision
 from mtmm.encoders.transformer import Transformer
 from mtmm.encoders.vit_small import ViTSmall
 
@@ -25,6 +27,8 @@ ENCODERS: dict[str, type[Encoder]] = {
     "mlp": MLP,
     "multi_lenet": MultiLeNet,
     "resnet18": ResNet18,
+    "timm": Timm,
+    "torchvision": Torchvision,
     "transformer": Transformer,
     "vit_small": ViTSmall,
 }

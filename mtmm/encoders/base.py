@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -69,6 +69,14 @@ class Encoder(nn.Module):
     def has_tokens(cls) -> bool:
         """Whether it hands on more than a vector: the positions of a map, or words."""
         return (cls.map_stage or cls.token_stage) is not None
+
+    @classmethod
+    def content(cls, **settings: Any) -> str:
+        """What decides its first weights besides source, settings and seed, such as a file's hash.
+
+        Raises ValueError where that cannot be had.
+        """
+        return ""
 
     @property
     def token_dim(self) -> int:

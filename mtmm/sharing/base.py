@@ -31,9 +31,9 @@ class Sharing(nn.Module):
 
     `spaces` says which gradient spaces the architecture has. Where `independent` is true no task
     can influence another: each is an island, chooses its epoch and is clipped on its own. Where
-    `whole_paths` is true its parameters are those of `path_count` paths and no others. Where
-    `joins_modalities` is true modalities meet before they are fused, as in a gate that sees all of
-    them. With less than `fewest_tasks` it has no meaning.
+    `whole_paths` is true it calls `path_count` paths as they are and has no parameters besides.
+    Where `joins_modalities` is true modalities meet before they are fused, as in a gate that sees
+    all of them. With less than `fewest_tasks` it has no meaning.
     """
 
     spaces: ClassVar[frozenset[Space]] = frozenset()
