@@ -147,6 +147,9 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", type=Path, metavar="SUITE", help="what was understood of the data of a suite"
     )
+    command.add_argument(
+        "--picture", type=_png, metavar="FILE", help="with --data: draw a few samples, as a PNG"
+    )
     command.set_defaults(command=check_plugins)
 
 
@@ -208,6 +211,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0; found '{text}'")
     return seconds
+
+
+def _png(text: str) -> Path:
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"must end in .png; found '{text}'")
+    return Path(text)
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -300,7 +309,9 @@ def check_plugins(options: argparse.Namespace) -> int:
 
     if not options.plugins and options.data is None:
         raise InputError("check needs --plugin FILE or --data SUITE")
-    return check(options.plugins, options.data)
+    if options.picture is not None and options.data is None:
+        raise InputError("--picture goes with --data SUITE, whose samples it shows")
+    return check(options.plugins, options.data, options.picture)
 
 
 def show_status(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from bench.evaluation import trivial
+from bench.legend import Legend
 from bench.report.columns import one_line, three_digits
 from mtmm.heads.judging import objectives
 from mtmm.spec import Batch, DataBundle, Modality, Task, in_memory
@@ -25,8 +26,11 @@ MOST_ROWS, MOST_COLUMNS = 5_000, 2_000
 Splits = Mapping[str, Batch]
 
 
-def understood(bundle: DataBundle) -> Iterator[str]:
-    """Lines for a reader. Raises ValueError where the samples do not lie in memory."""
+def understood(bundle: DataBundle, legend: Legend) -> Iterator[str]:
+    """Lines for a reader; classes by name where `legend` knows it.
+
+    Raises ValueError where the samples do not lie in memory.
+    """
     splits = {part: in_memory(getattr(bundle, part)) for part in PARTS}
     yield "samples: " + ", ".join(f"{part} {len(split):,}" for part, split in splits.items())
     yield _identical(splits)
@@ -36,7 +40,7 @@ def understood(bundle: DataBundle) -> Iterator[str]:
     constant = trivial(judged, bundle, splits["test"])
     features = {part: _features(bundle.modalities, split) for part, split in splits.items()}
     for task in bundle.tasks:
-        yield from _task(task, splits)
+        yield from _task(task, splits, legend.classes.get(task.name, ()))
         name = judged[task.name].primary
         text = f"  {name} on test: {three_digits(constant[task.name][name])} for a constant"
         linear = _linear(task, splits, features)
@@ -90,7 +94,7 @@ def _modality(modality: Modality, splits: Splits) -> Iterator[str]:
         yield f"  mean {mean:.2f}, standard deviation {sd:.2f}, {low:.2f} to {high:.2f}"
 
 
-def _task(task: Task, splits: Splits) -> Iterator[str]:
+def _task(task: Task, splits: Splits, names: Sequence[str]) -> Iterator[str]:
     size = f", {task.classes} classes" if task.classes else ""
     yield f"task '{one_line(task.name)}': {task.kind}{size}"
     shares = {
@@ -101,10 +105,17 @@ def _task(task: Task, splits: Splits) -> Iterator[str]:
     target = splits["train"].targets[task.name][splits["train"].labelled[task.name]]
     if target.dim() == 1 and task.classes:
         counts = torch.bincount(target, minlength=task.classes)
-        yield f"  samples a class in train: {int(counts.min()):,} to {int(counts.max()):,}"
+        rare, frequent = (
+            _counted(counts, int(i), names) for i in (counts.argmin(), counts.argmax())
+        )
+        yield f"  samples a class in train: {rare} to {frequent}"
     elif target.dim() == 1 and len(target):
         low, high = float(target.min()), float(target.max())
         yield f"  {low:.4g} to {high:.4g} in train, mean {float(target.double().mean()):.4g}"
+
+
+def _counted(counts: Tensor, place: int, names: Sequence[str]) -> str:
+    return f"{int(counts[place]):,}" + (f" ({one_line(names[place])})" if names else "")
 
 
 def _features(modalities: tuple[Modality, ...], split: Batch) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.api import plan
 from bench.errors import FAILED, OK, InputError
+from bench.legend import legend
 from bench.plugins import load_plugins
 from bench.report.columns import one_line
 from bench.understood import understood
@@ -17,24 +18,37 @@ from mtmm.fusion.conformance import INVARIANTS, broken, cases_of
 from mtmm.registry import settings_in
 
 
-def check(plugins: Sequence[Path], suite: Path | None = None) -> int:
+def check(plugins: Sequence[Path], suite: Path | None = None, picture: Path | None = None) -> int:
     """Load plugins and run the conformance suite over every fusion they register.
 
-    With `suite` its data are built, and what was understood of them is printed. A plugin or a suite
-    that will not do is told as everywhere; 1 where a fusion breaks an invariant.
+    With `suite` its data are built, and what was understood of them is printed; a few samples are
+    drawn into the file `picture`. A plugin or a suite that will not do is told as everywhere; 1
+    where a fusion breaks an invariant.
     """
     load_plugins(plugins)
     code = FAILED if any([_told(one) for one in registered()]) else OK
     if suite is not None:
-        config = plan(suite).variants[0].config
-        dataset = config["dataset"]
-        try:
-            bundle = DATASETS[dataset["name"]](**settings_in(dataset))
-            for line in understood(bundle.select(config["modalities"], config["tasks"])):
-                print(line)
-        except ValueError as error:
-            raise InputError(f"{suite}: dataset: {error}") from None
+        _understood(suite, picture)
     return code
+
+
+def _understood(suite: Path, picture: Path | None) -> None:
+    config = plan(suite).variants[0].config
+    dataset, settings = config["dataset"]["name"], settings_in(config["dataset"])
+    try:
+        whole = DATASETS[dataset](**settings)
+        bundle = whole.select(config["modalities"], config["tasks"])
+        known = legend(dataset, settings)
+        for line in understood(bundle, known):
+            print(line)
+    except ValueError as error:
+        raise InputError(f"{suite}: dataset: {error}") from None
+    if picture is not None:
+        # Matplotlib takes half a second to load: only where something is drawn.
+        from bench.picture import draw
+
+        draw(bundle, known, picture)
+        print(f"samples of train: {picture}")
 
 
 def _told(one: Registration) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from bench.cli import main
+from bench.legend import Legend
 from bench.understood import understood
 from mtmm.data.interactions import build as build_interactions
 from mtmm.data.table import build
@@ -37,7 +38,7 @@ def test_what_is_told_of_a_table(file: Path) -> None:
         },
         split={"column": "part"},
     )
-    told = list(understood(bundle))
+    told = list(understood(bundle, Legend()))
     assert told[:3] == [
         "samples: train 80, val 20, test 20",
         "samples whose inputs are also in train: 0 of val, 1 of test",
@@ -64,7 +65,7 @@ def test_what_is_told_of_a_table(file: Path) -> None:
 
 
 def test_a_linear_model_does_not_see_synergy() -> None:
-    told = list(understood(build_interactions()))
+    told = list(understood(build_interactions(), Legend()))
     of_task = {line: told[i + 2] for i, line in enumerate(told) if line.startswith("task 'syn")}
     (line,) = of_task.values()
     linear = float(line.split(" for a constant, ")[1].split()[0])

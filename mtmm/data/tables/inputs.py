@@ -28,11 +28,15 @@ Made = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A modality, what its files are, and how its tensors are made of the rows of train."""
+    """A modality, what its files are, and how its tensors are made of the rows of train.
+
+    `words` are those of the token ids of a text.
+    """
 
     modality: Modality
     files: Mapping[str, Any]
     make: Callable[[], Made]
+    words: tuple[str, ...] = ()
 
 
 def read_input(
@@ -71,11 +75,11 @@ def _text(
     files = {}
     try:
         if own:
-            encode, count = words.file_tokens(folder / own)
+            encode, known = words.file_tokens(folder / own)
             files = {own: hashlib.sha256((folder / own).read_bytes()).hexdigest()}
         else:
-            known = [text for text in (texts[row] for row in train) if text is not None]
-            encode, count = words.word_tokens(known, int(part.settings["vocabulary"]))
+            of_train = [text for text in (texts[row] for row in train) if text is not None]
+            encode, known = words.word_tokens(of_train, int(part.settings["vocabulary"]))
     except ValueError as error:
         problems.append(str(error))
         return None
@@ -84,8 +88,8 @@ def _text(
         ids, there = words.token_ids(texts, encode, length)
         return torch.from_numpy(ids), torch.from_numpy(there)
 
-    modality = Modality(name=part.name, kind="text", shape=(length,), vocabulary=count)
-    return Input(modality, files, make)
+    modality = Modality(name=part.name, kind="text", shape=(length,), vocabulary=len(known))
+    return Input(modality, files, make, known)
 
 
 def _image(

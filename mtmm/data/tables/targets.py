@@ -19,11 +19,12 @@ from mtmm.spec import Task
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A task, its targets of all rows, and which there are `[N]`."""
+    """A task, its targets of all rows, which there are `[N]`, and what its classes are called."""
 
     task: Task
     values: Tensor
     labelled: Tensor
+    classes: tuple[str, ...] = ()
 
 
 def read_target(part: Part, table: pd.DataFrame, rows: Rows, problems: list[str]) -> Target | None:
@@ -44,14 +45,14 @@ def _classes(part: Part, table: pd.DataFrame, rows: Rows, problems: list[str]) -
     owner = f"task '{part.name}'"
     names, index = classes(owner, table, part.columns[0], rows, order, problems)
     task = Task(name=part.name, kind=part.kind, classes=len(names))
-    return Target(task, torch.from_numpy(index), torch.from_numpy(index >= 0))
+    return Target(task, torch.from_numpy(index), torch.from_numpy(index >= 0), tuple(names))
 
 
 def _labels(part: Part, table: pd.DataFrame, rows: Rows, problems: list[str]) -> Target:
     columns = [flags(table, column, problems) for column in part.columns]
     values = torch.from_numpy(np.stack(columns, axis=1))
     task = Task(name=part.name, kind=part.kind, classes=len(columns))
-    return Target(task, values, (values >= 0).any(1))
+    return Target(task, values, (values >= 0).any(1), part.columns)
 
 
 def _number(part: Part, table: pd.DataFrame, rows: Rows, problems: list[str]) -> Target:

@@ -18,8 +18,8 @@ Encode = Callable[[str], Sequence[int]]
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
-def word_tokens(texts: Iterable[str], most: int) -> tuple[Encode, int]:
-    """An encoder by words and the number of its ids, `most` at most.
+def word_tokens(texts: Iterable[str], most: int) -> tuple[Encode, tuple[str, ...]]:
+    """An encoder by words and the words of its ids, `most` at most.
 
     Words and signs of lower-cased text, the most frequent of `texts` first, of equals by letter.
     """
@@ -30,11 +30,13 @@ def word_tokens(texts: Iterable[str], most: int) -> tuple[Encode, int]:
     def encode(text: str) -> list[int]:
         return [ids.get(token, UNKNOWN) for token in _TOKEN.findall(text.lower())]
 
-    return encode, FIRST + len(ids)
+    return encode, ("", "?", *ranked)
 
 
-def file_tokens(path: Path) -> tuple[Encode, int]:
-    """An encoder from a file of Hugging Face `tokenizers`; its ids are moved up by 1 for padding.
+def file_tokens(path: Path) -> tuple[Encode, tuple[str, ...]]:
+    """An encoder from a file of Hugging Face `tokenizers`, and the words of its ids.
+
+    Its ids are moved up by 1 for padding.
 
     Raises ValueError without the package or where the file is none of its files.
     """
@@ -48,7 +50,8 @@ def file_tokens(path: Path) -> tuple[Encode, int]:
     except Exception as error:  # it raises its own, and plain Exception
         raise ValueError(f"`tokenizer`: {path} cannot be read: {error}") from None
     tokenizer.no_padding()
-    return lambda text: [1 + i for i in tokenizer.encode(text).ids], 1 + tokenizer.get_vocab_size()
+    words = (str(tokenizer.id_to_token(i)) for i in range(tokenizer.get_vocab_size()))
+    return lambda text: [1 + i for i in tokenizer.encode(text).ids], ("", *words)
 
 
 def token_ids(
