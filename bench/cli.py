@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BAD_INPUT, FAILED, OK, InputError
+from bench.exporting import TARGETS
 from bench.report import FORMATS, VERDICTS
 from mtmm._version import __version__
 
@@ -58,19 +59,11 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("--json", action="store_true", help="for programs to read")
     plan.set_defaults(command=show_plan)
 
-    report = commands.add_parser("report", help="write and print the report of finished suites")
-    _add_folders(report)
-    report.add_argument(
-        "--format",
-        dest="formats",
-        type=_formats,
-        metavar="LIST",
-        help=f"what to write, out of {','.join(FORMATS)} (default: all)",
-        default=FORMATS,
-    )
-    report.set_defaults(command=report_folders)
+    _add_report(commands.add_parser("report", help="write and print the report of finished suites"))
 
     _add_compare(commands.add_parser("compare", help="the results of one run against another's"))
+
+    _add_export(commands.add_parser("export", help="write results for other tools to read"))
 
     _add_check(
         commands.add_parser("check", help="check your own fusions, or what was understood of data")
@@ -134,6 +127,41 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="for programs to read")
     command.set_defaults(command=compare_results)
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    _add_folders(command)
+    command.add_argument(
+        "--format",
+        dest="formats",
+        type=_formats,
+        metavar="LIST",
+        help=f"what to write, out of {','.join(FORMATS)} (default: all)",
+        default=FORMATS,
+    )
+    command.set_defaults(command=report_folders)
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    _add_folders(command)
+    command.add_argument(
+        "--to",
+        choices=TARGETS,
+        required=True,
+        help="the frame as csv or parquet, or train records as runs of wandb or mlflow, on disk",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="the file, or for wandb and mlflow the folder (default: in FOLDER)",
+    )
+    command.add_argument(
+        "--project",
+        metavar="NAME",
+        help="project of W&B (default: mtmm-bench), or experiment of MLflow (default: the suite)",
+    )
+    command.set_defaults(command=export_folders)
 
 
 def _add_folders(command: argparse.ArgumentParser) -> None:
@@ -301,6 +329,13 @@ def compare_results(options: argparse.Namespace) -> int:
         fail_on=options.fail_on,
         json=options.json,
     )
+
+
+def export_folders(options: argparse.Namespace) -> int:
+    """`export`."""
+    from bench.commands.export import export
+
+    return export(options.folders, options.to, options.out, options.project)
 
 
 def check_plugins(options: argparse.Namespace) -> int:
