@@ -24,7 +24,7 @@ def _installed() -> None:
 
 def _read(path: Path, experiment: str = "own") -> tuple[Any, dict[tuple[str, str], Any]]:
     """MLflow's own client, and the runs of an experiment by variant and seed."""
-    import mlflow
+    import mlflow  # type: ignore[import-not-found, unused-ignore]
 
     client = mlflow.MlflowClient(tracking_uri=uri(path))
     found: Any = client.get_experiment_by_name(experiment)
