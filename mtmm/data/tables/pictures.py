@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from mtmm import source
+from mtmm.data.tables.cells import visible
 
 SOURCE_HASH = source.file_hash(__file__)
 
@@ -55,7 +56,7 @@ def decode(paths: Sequence[Path | None], size: int, channels: int) -> Tensor:
                 small = _of_8_bits(image).convert(mode)
                 small = small.resize((size, size), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow's, of broken files
-            broken.append(f"{path}: {error}")
+            broken.append(visible(f"{path}: {error}"))
             continue
         pixels = torch.from_numpy(np.array(small)).view(size, size, channels)
         made[row] = pixels.permute(2, 0, 1)

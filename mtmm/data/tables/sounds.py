@@ -16,6 +16,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 from mtmm import source
+from mtmm.data.tables.cells import visible
 
 WINDOW_S, HOP_S = 0.025, 0.010
 """Length of a window and its step, in seconds."""
@@ -66,7 +67,7 @@ def spectra(paths: Sequence[Path | None], rate: int, seconds: float, bands: int)
         try:
             sound = torch.from_numpy(_resampled(*_read(path), rate, round(rate * seconds)))
         except (OSError, ValueError) as error:
-            broken.append(f"{path}: {error}")
+            broken.append(visible(f"{path}: {error}"))
             continue
         spectrum = torch.stft(
             sound, size, hop, window, torch.hann_window(window), return_complex=True
