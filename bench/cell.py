@@ -101,7 +101,7 @@ class TimingBlock:
 
 def _numeric(config: Config) -> dict[str, Any]:
     """The part of a variant that can change a number."""
-    train = {key: value for key, value in config["train"].items() if key != "checkpoint"}
+    train = {k: value for k, value in config["train"].items() if k not in ("checkpoint", "keep")}
     return {**config, "train": train}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.loading import in_order
 from bench.numerics import Around, full
@@ -44,6 +44,26 @@ def evaluate(
                 )
     model.train()
     return {task: objective.measure(sums[task]) for task, objective in objectives.items()}
+
+
+def predictions(
+    model: nn.Module,
+    objectives: Mapping[str, Objective],
+    split: Split,
+    around: Around = nullcontext,
+    load: Callable[[Split, int], Iterator[Batch]] = in_order,
+) -> dict[str, Tensor]:
+    """The output of every task for every sample of a split, `[N, ...]`; see `evaluate`."""
+    said: dict[str, list[Tensor]] = {task: [] for task in objectives}
+    model.eval()
+    with torch.inference_mode():
+        for batch in load(split, _BATCH):
+            with around():
+                outputs = model(batch.inputs, batch.present).outputs
+            for task, parts in said.items():
+                parts.append(full(outputs[task]))
+    model.train()
+    return {task: torch.cat(parts) for task, parts in said.items()}
 
 
 def trivial(objectives: Mapping[str, Objective], bundle: DataBundle, split: Split) -> Measures:

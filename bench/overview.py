@@ -10,6 +10,7 @@ import torch
 
 from bench.environment import device_name
 from bench.estimate import estimate
+from bench.keeping import lacks
 from bench.planning import Plan, Variant
 from bench.records import FINE
 from bench.store import Store
@@ -21,7 +22,13 @@ def overview(plan: Plan, store: Store, device: torch.device) -> Overview:
     """The plan against the store, as JSON-able values."""
     cells = plan.cells(device.type)
     records = {cell.id: store.read(cell.id) for cell in cells.values()}
-    status = {unit: record and record["status"] for unit, record in records.items()}
+    again = {cell.id for cell in cells.values() if lacks(cell.config, store.kept(cell.id))}
+    status = {
+        unit: record["status"]
+        if record and (record["status"] != "ok" or unit not in again)
+        else None
+        for unit, record in records.items()
+    }
     blocks = plan.blocks(device_name(device))
     timed = [store.has_block(block) for block in blocks]
 

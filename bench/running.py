@@ -15,6 +15,7 @@ from bench.execution.shared import folder_of_run
 from bench.execution.timing import Timing
 from bench.execution.training import Training
 from bench.fingerprint import describe
+from bench.keeping import lacks
 from bench.manifest import write_manifest
 from bench.planning import Plan
 from bench.progress import Progress
@@ -61,7 +62,8 @@ def run_plan(
             data = stack.enter_context(folder_of_run(store.shared))
         except OSError as error:
             raise InputError(f"{store.root}: nothing can be written there: {error}") from None
-        again = _failed_before(units.values(), store) if options.retry_failed else {}
+        again = _without_files(cells.values(), store) if options.train else {}
+        again |= _failed_before(units.values(), store) if options.retry_failed else {}
         run = Run(store, options, described, data, again, made, unwritten)
         wanted = _distinct(cells) if options.train else []
         seen = Seen(store)
@@ -116,6 +118,14 @@ def _failed_before(identities: Iterable[str], store: Store) -> dict[str, int]:
         if old and record is not None and record["status"] not in FINE:
             failed[identity] = stamp
     return failed
+
+
+def _without_files(cells: Iterable[TrainCell], store: Store) -> dict[str, int]:
+    """Finished cells that lack what they are to keep, and when their records were written."""
+    asked = {cell.id: cell for cell in cells if lacks(cell.config, store.kept(cell.id))}
+    found = {identity: store.read(identity) for identity in asked}
+    finished = [i for i, record in found.items() if record and record["status"] == "ok"]
+    return {identity: store.stamp(identity) for identity in finished}
 
 
 def _untrained(

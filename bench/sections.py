@@ -22,6 +22,7 @@ _RESERVED = (
     "cells",
     "checkpoints",
     "environments",
+    "kept",
     "locks",
     "logs",
     "reference",

@@ -38,6 +38,7 @@ def train(
     freeze: list[PartName] | None = None,
     lr_scale: dict[PartName, Rate] | None = None,
     checkpoint: NotNegative | None = None,
+    keep: list[Literal["weights", "predictions"]] | None = None,
     threads: Annotated[int, Range(low=1, high=1024)] = 1,
     loader_workers: Annotated[int, Range(low=0, high=1024)] | None = None,
     diagnostics: Positive | None = None,
@@ -52,7 +53,9 @@ def train(
     loss: `balanced` for all tasks, or for each task `balanced` or a list of one weight a class.
     `freeze` names parts whose parameters and statistics stand still, `lr_scale` factors on the rate
     of parts. `checkpoint` is the number of minutes between two files from which an interrupted
-    training goes on; it changes no number. `threads` are CPU threads.
+    training goes on; it changes no number. `keep` says what is kept of a cell besides its record:
+    the `weights` that were tested, the `predictions` for every test sample; they can be asked for
+    later. `threads` are CPU threads.
     `loader_workers` is the number of processes that load batches from data which need not fit on
     the device, or into memory; without it the data lies on the device. It changes no number either.
     In one of `diagnostics` steps the tasks' gradients for the shared parameters are compared, which

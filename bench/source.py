@@ -16,6 +16,7 @@ TRAINING_CORE = (
     "bench.diagnostics",
     "bench.evaluation",
     "bench.frozen",
+    "bench.keeping",
     "bench.loading",
     "bench.missing",
     "bench.numerics",

@@ -28,7 +28,8 @@ class Store:
     `cells/` holds the records of all suites, named by identity; `environments/` what machine and
     software they were made with; `<suite>/manifest.json` which of them are whose; `set-aside/`
     what stood in the place of a record and was none, and failed records that were tried again;
-    `logs/`, `checkpoints/`, `locks/` and `shared/` serve runs.
+    `kept/` has the weights and predictions that were asked for; `logs/`, `checkpoints/`, `locks/`
+    and `shared/` serve runs.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -48,6 +49,10 @@ class Store:
     def checkpoint(self, identity: str) -> Path:
         """How far a cell is that has not finished."""
         return self.root / "checkpoints" / f"{identity}.pt"
+
+    def kept(self, identity: str) -> Path:
+        """Where weights and predictions of a cell are kept, without the ends of their names."""
+        return self.root / "kept" / identity
 
     @property
     def locks(self) -> Path:

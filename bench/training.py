@@ -18,6 +18,7 @@ from bench.checkpoint import Checkpoint, TrainingState
 from bench.diagnostics import Diary
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
 from bench.frozen import freeze_features
+from bench.keeping import Keep, keep
 from bench.loading import Feed, epoch_shape, feed_of
 from bench.missing import dropping
 from bench.numerics import around_forward, compile_counts, prepare, restored, scaler_of
@@ -49,23 +50,27 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Path | None = None,
+    kept: Path | None = None,
 ) -> dict[str, Any]:
     """Train one cell and return its part of the record: scores, metrics, curve, cost.
 
     `config` is a resolved variant, `bundle` its data: on `device`, or anywhere where
     `train.loader_workers` is set. On a CPU the result is a
     function of these and the seed, bit for bit, whether or not it goes on from the file
-    `checkpoint`, which is kept where `train.checkpoint` asks for that. Raises DivergedError when
+    `checkpoint`, which is kept where `train.checkpoint` asks for that. What `train.keep` asks for
+    goes to files that begin with `kept`. Raises DivergedError when
     a loss stops being finite, NeedsCudaError where its numerics cannot be had on `device`.
     """
     minutes = config["train"]["checkpoint"]
+    what = config["train"]["keep"]
+    files = None if kept is None or not what else Keep(kept, tuple(what))
     with threads(config["train"]["threads"]), restored(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "dropout"))
         if checkpoint is None or minutes is None:
-            return _train(config, bundle, seed, device, None)
-        kept = Checkpoint(checkpoint, minutes)
-        result = _train(config, bundle, seed, device, kept)
-        kept.remove()
+            return _train(config, bundle, seed, device, None, files)
+        state = Checkpoint(checkpoint, minutes)
+        result = _train(config, bundle, seed, device, state, files)
+        state.remove()
         return result
 
 
@@ -161,6 +166,7 @@ def _train(
     seed: int,
     device: torch.device,
     checkpoint: Checkpoint | None,
+    files: Keep | None,
 ) -> dict[str, Any]:
     compiled = compile_counts()
     step = build_step(config, bundle, seed=seed, device=device)
@@ -180,6 +186,8 @@ def _train(
     if config["robustness"]["noise"]:  # which is for the inputs as they were
         frozen.restore()
         seen = bundle
+    if files is not None:
+        keep(files, step, groups, progress, seen.test, feed)
     _, size = epoch_shape(len(bundle.train), config["train"]["batch_size"])
     return {
         **_report(step, seen, feed, progress, constants, asked),

@@ -34,7 +34,7 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
 }
 HELPERS = {
     "data": {"cache", "fetch", "glyph_faces", "overlaid", "splits"},
-    "encoders": {"attentive", "recurrent", "words"},
+    "encoders": {"attentive", "backbones", "recurrent", "words"},
     "sharing": {"gates", "mixing", "progressive"},
     "fusion": {"conformance", "decision", "pair", "projected", "tokens"},
     "heads": {"confusion", "decision", "judging", "linear"},

@@ -30,7 +30,9 @@ class Inline:
         """The cell, once it is done, however long that takes."""
         while self._waiting:
             job = self._waiting[0]
-            record = run_cell(job.cell, torch.device(job.device), checkpoint=job.checkpoint)
+            record = run_cell(
+                job.cell, torch.device(job.device), checkpoint=job.checkpoint, kept=job.kept
+            )
             self._waiting.pop(0)
             yield job, record
 

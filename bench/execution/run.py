@@ -46,8 +46,9 @@ class Run:
     """One run, and what has come of it so far.
 
     `environment` is the name under which the store has its description, `data` the folder that its
-    processes share. `again` holds the failed records that are to be replaced, by identity, and when
-    they were written: one that another run has replaced since is left alone.
+    processes share. `again` holds the records that are to be replaced, failed ones or of cells that
+    lack what they are to keep, by identity, and when they were written: one that another run has
+    replaced since is left alone.
     """
 
     store: Store
@@ -61,13 +62,13 @@ class Run:
     """Those whose record could not be kept, and why."""
 
     def is_to_replace(self, identity: str) -> bool:
-        """Whether the record is a failed one that is to be tried again."""
+        """Whether the record is one whose unit is to be run again."""
         return identity in self.again and self.store.stamp(identity) == self.again[identity]
 
     def set_aside(self, identity: str) -> None:
         """Set a record aside that is to be replaced; its unit's lock is held. Raises OSError."""
         if self.is_to_replace(identity):
-            self.store.set_aside(identity, "failed, to be tried again")
+            self.store.set_aside(identity, "failed or without its files, to be run again")
 
     def keep(self, identity: str, record: Mapping[str, Any], log: Path) -> None:
         """Write the record of a unit that was run; one that has failed names its log."""

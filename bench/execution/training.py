@@ -74,6 +74,7 @@ class Training:
                     device=slots.pop(0),
                     data=self.run.data,
                     checkpoint=self.run.store.checkpoint(cell.id).absolute(),
+                    kept=self.run.store.kept(cell.id).absolute(),
                     log=self.run.store.log(cell.id).absolute(),
                     own=own,
                 )

@@ -44,18 +44,27 @@ def run_cell(
     *,
     data: Path | None = None,
     checkpoint: Path | None = None,
+    kept: Path | None = None,
 ) -> Record:
     """Train one cell; its record says `ok`, `diverged`, `oom`, `error` or `skipped`.
 
     `data` is a folder of data sets that are shared with other processes; `checkpoint` the file
-    from which the cell goes on, and where it keeps how far it is if its settings ask for that.
+    from which the cell goes on, and where it keeps how far it is if its settings ask for that;
+    `kept` where weights and predictions go, as in `bench.keeping.Keep`.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     outcome: Record
     try:
         check_device(cell.config["numerics"], device)
         bundle = build_data(cell.config, device, data)
-        result = train(cell.config, bundle, seed=cell.seed, device=device, checkpoint=checkpoint)
+        result = train(
+            cell.config,
+            bundle,
+            seed=cell.seed,
+            device=device,
+            checkpoint=checkpoint,
+            kept=kept,
+        )
         outcome = {"status": "ok", "reason": "", **result}
     except DivergedError as error:
         outcome = {"status": "diverged", "reason": str(error)}

@@ -31,6 +31,7 @@ class Job:
     data: Path
     """Folder of the data sets that all processes of a run share."""
     checkpoint: Path
+    kept: Path
     log: Path
     own: tuple[Registration, ...]
 
@@ -52,7 +53,7 @@ def work(job: Job) -> None:
         record = failed(job.cell, "error", str(error))
     else:
         device = torch.device(job.device)
-        record = run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint)
+        record = run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint, kept=job.kept)
     sys.stdout.flush()
     sys.stderr.flush()
     # A file, not a pipe: a process that is killed or stopped amid it harms and holds up nobody.

@@ -14,6 +14,7 @@ def job(config: dict[str, Any], seed: int, folder: Path) -> Job:
         device="cpu",
         data=folder,
         checkpoint=folder / "checkpoint.pt",
+        kept=folder / "kept",
         log=folder / "log",
         own=(),
     )
