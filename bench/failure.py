@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from bench.numerics import NeedsCudaError
+from mtmm.blame import place_of
 
 _LONGEST = 300  # characters of a compiler's message
 
@@ -22,12 +23,16 @@ def status_of(error: Exception) -> Literal["oom", "error", "skipped"]:
 
 
 def reason_of(error: Exception) -> str:
-    """What a record says of it; of a compiler's pages, the first paragraph."""
+    """What a record says of it, with the line of a user's code where it was raised.
+
+    Of a compiler's pages it is the first paragraph.
+    """
     if isinstance(error, NeedsCudaError):
         return str(error)
     text = f"{type(error).__name__}: {error}"
     if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-        return text
+        place = place_of(error)
+        return text if place is None else f"{text} ({place[0]}:{place[1]})"
     text = " ".join(text.split("\n\n")[0].split())
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return f"numerics.compile: {text}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -53,8 +54,8 @@ class Frozen:
 def freeze_features(config: Config, model: nn.Module, bundle: DataBundle, around: Around) -> Frozen:
     """Run every encoder that stands still over the data, or read what an earlier run kept of it.
 
-    An encoder does where all of it is frozen, all paths have the same one, and they run it as a
-    whole (`hard`, `separate`). Of others, and of data that is not all in memory, nothing changes.
+    An encoder does where all of it is frozen, and its path runs it as a whole (`hard`, `separate`).
+    Of others, and of data that is not all in memory, nothing changes.
     """
     started = time.perf_counter()
     frozen = Frozen(bundle, (), 0.0, [])
@@ -63,42 +64,40 @@ def freeze_features(config: Config, model: nn.Module, bundle: DataBundle, around
     if not all(isinstance(getattr(bundle, part), Batch) for part in PARTS):
         return frozen
     paths = [module for module in model.sharing.modules() if isinstance(module, Path)]
-    looked_up: dict[str, _LookUp] = {}
+    before = [(path, path.modalities) for path in paths]
+    names = []
     for modality in bundle.modalities:
         encoders = [_encoder_of(path, modality) for path in paths]
-        if all(map(_stands_still, encoders)) and _alike(encoders):
-            made = _features(config, bundle, modality, encoders[0], around)
-            if made is not None:
-                bundle, looked_up[modality.name] = made
-    if looked_up:
-        frozen = Frozen(bundle, tuple(looked_up), 0.0, [(path, path.modalities) for path in paths])
-        for path in paths:
-            _look_up(path, looked_up, bundle.modalities)
-    frozen.seconds = time.perf_counter() - started
-    return frozen
+        if all(map(_stands_still, encoders)):
+            found = _features(config, bundle, modality, encoders, around)
+            if found is not None:
+                bundle = found
+                names.append(modality.name)
+    for path in paths:
+        path.modalities = bundle.modalities
+    return Frozen(bundle, tuple(names), time.perf_counter() - started, before)
 
 
 class _LookUp:
-    """In place of an encoder: rows `[B, N + 1]`, what it made and whether the sample was there."""
+    """In place of an encoder: takes what that made out of rows `[B, N + 1]`.
 
-    def __init__(self, encoder: Encoder, shape: torch.Size, absent: Tensor, masked: int) -> None:
-        self._encoder, self._shape, self._absent, self._masked = encoder, shape, absent, masked
+    It is at `columns` of a row, a state of this shape and `masked` numbers for its token mask; the
+    last number of all says whether the sample is there.
+    """
+
+    def __init__(self, encoder: Encoder, columns: slice, absent: State) -> None:
+        self._encoder, self._columns = encoder, columns
+        self._shape, self._absent = absent.x.shape[1:], _row(absent)
+        self._masked = 0 if absent.mask is None else absent.mask.shape[1]
 
     def __call__(self, x: Tensor, mask: Tensor | None = None) -> Features:
-        there = x[:, -1:] > 0
-        row = torch.where(there, x[:, :-1], self._absent)
-        made = row[:, : row.shape[1] - self._masked].reshape(len(row), *self._shape)
-        tokens = row[:, row.shape[1] - self._masked :] > 0 if self._masked else None
+        row = torch.where(x[:, -1:] > 0, x[:, self._columns], self._absent)
+        end = row.shape[1] - self._masked
+        made = row[:, :end].reshape(len(row), *self._shape)
         if made.dim() == 2:
             return Features(vector=made)
+        tokens = row[:, end:] > 0 if self._masked else None
         return self._encoder.read({self._encoder.names[-1]: State(made, tokens)})
-
-
-def _look_up(path: Path, found: Mapping[str, _LookUp], modalities: Sequence[Modality]) -> None:
-    for modality, encoder in zip(path.modalities, path.encoders, strict=True):
-        if modality.name in found:
-            encoder.forward = found[modality.name]
-    path.modalities = tuple(modalities)
 
 
 def _encoder_of(path: Path, modality: Modality) -> Encoder:
@@ -115,43 +114,54 @@ def _stands_still(encoder: Encoder) -> bool:
     return bool(parameters) and not moving
 
 
-def _alike(encoders: Sequence[Encoder]) -> bool:
-    first, *others = (encoder.state_dict() for encoder in encoders)
-    return all(torch.equal(value, other[name]) for other in others for name, value in first.items())
-
-
 def _features(
-    config: Config, bundle: DataBundle, modality: Modality, encoder: Encoder, around: Around
-) -> tuple[DataBundle, _LookUp] | None:
-    """The data with the encoder's features as a modality; None where they take too much memory."""
+    config: Config,
+    bundle: DataBundle,
+    modality: Modality,
+    encoders: Sequence[Encoder],
+    around: Around,
+) -> DataBundle | None:
+    """The data with the encoders' features as a modality; None where they take too much memory.
+
+    Those of encoders with other weights lie side by side. From then on the encoders look them up.
+    """
     device = in_memory(bundle.train).device
-    absent = _run(encoder, _nothing(modality, device), modality, around)
-    samples = sum(len(getattr(bundle, part)) for part in PARTS)
-    if samples * (absent.x[0].numel() + 1) * absent.x.element_size() > _MOST_BYTES:
+    keys = [_key(config, bundle, modality, encoder) for encoder in encoders]
+    distinct = dict(zip(keys, encoders, strict=True))
+    nothing = _nothing(modality, device)
+    absent = {key: _run(encoder, nothing, modality, around) for key, encoder in distinct.items()}
+    widths = [_row(state).shape[1] for state in absent.values()]
+    splits = [in_memory(split) for split in (bundle.train, bundle.val, bundle.test)]
+    samples, size = sum(map(len, splits)), absent[keys[0]].x.element_size()
+    if samples * (sum(widths) + 1) * size > _MOST_BYTES:
         return None
+    ends = list(accumulate(widths, initial=0))
+    columns = dict(zip(distinct, map(slice, ends, ends[1:]), strict=True))
+    made = []
+    for part, split in zip(PARTS, splits, strict=True):
+        rows = [_rows(part, split, key, modality, distinct[key], around) for key in distinct]
+        there = split.present[modality.name].to(rows[0].dtype)[:, None]
+        x = torch.cat([*rows, there], dim=1)
+        made.append(replace(split, inputs={**split.inputs, modality.name: x}))
+    for key, encoder in zip(keys, encoders, strict=True):
+        encoder.forward = _LookUp(encoder, columns[key], absent[key])  # type: ignore[method-assign]
+    new = Modality(name=modality.name, kind="vector", shape=(ends[-1] + 1,))
+    modalities = tuple(new if m.name == modality.name else m for m in bundle.modalities)
+    train, val, test = made
+    return replace(bundle, modalities=modalities, train=train, val=val, test=test)
+
+
+def _rows(
+    part: str, split: Batch, key: str, modality: Modality, encoder: Encoder, around: Around
+) -> Tensor:
+    """What the encoder makes of a split, `[N, width]` on the device of that."""
 
     def build() -> dict[str, Tensor]:
-        return {part: torch.cat(list(rows(getattr(bundle, part)))).cpu() for part in PARTS}
+        batches = in_order(split.select([modality.name], split.targets), _BATCH)
+        made = [_row(_run(encoder, batch, modality, around)) for batch in batches]
+        return {"features": torch.cat(made).cpu()}
 
-    def rows(split: Batch) -> Iterator[Tensor]:
-        for batch in in_order(split.select([modality.name], split.targets), _BATCH):
-            made = _row(_run(encoder, batch, modality, around))
-            there = batch.present[modality.name].to(made.dtype)[:, None]
-            yield torch.cat([made, there], dim=1)
-
-    found = cached("features", _key(config, bundle, modality, encoder), build)
-    row = _row(absent)
-    new = Modality(name=modality.name, kind="vector", shape=(row.shape[1] + 1,))
-    train, val, test = (
-        _with_input(in_memory(split), modality.name, found[part].to(device))
-        for part, split in zip(PARTS, (bundle.train, bundle.val, bundle.test), strict=True)
-    )
-    modalities = tuple(new if m.name == modality.name else m for m in bundle.modalities)
-    masked = 0 if absent.mask is None else absent.mask.shape[1]
-    return (
-        replace(bundle, modalities=modalities, train=train, val=val, test=test),
-        _LookUp(encoder, absent.x.shape[1:], row, masked),
-    )
+    return cached(f"features-{part}", key, build)["features"].to(split.device)
 
 
 def _run(encoder: Encoder, batch: Batch, modality: Modality, around: Around) -> State:
@@ -177,10 +187,6 @@ def _nothing(modality: Modality, device: torch.device) -> Batch:
         present={modality.name: torch.zeros(1, dtype=torch.bool, device=device)},
         labelled={},
     )
-
-
-def _with_input(split: Batch, name: str, x: Tensor) -> Batch:
-    return replace(split, inputs={**split.inputs, name: x})
 
 
 def _key(config: Config, bundle: DataBundle, modality: Modality, encoder: Encoder) -> str:

@@ -13,6 +13,7 @@ from mtmm.source import combine, file_hash, tree_hash
 
 TRAINING_CORE = (
     "bench.checkpoint",
+    "bench.conforming",
     "bench.diagnostics",
     "bench.evaluation",
     "bench.frozen",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from bench.checkpoint import Checkpoint, TrainingState
+from bench.conforming import check_in_memory, check_model
 from bench.diagnostics import Diary
 from bench.evaluation import Measures, evaluate, primary_score, task_scores, trivial
 from bench.frozen import freeze_features
@@ -83,6 +84,7 @@ def build_step(config: Config, bundle: DataBundle, *, seed: int, device: torch.d
     """
     settings = config["train"]
     model = build_model(config["model"], bundle, seed=seed)
+    check_in_memory(model)
     weighting, use = make(config["weighting"])
     # Arms of a timing have no diagnostics.
     keep_graph = use.space is not None or settings.get("diagnostics") is not None
@@ -174,6 +176,8 @@ def _train(
         name: trivial(step.objectives, bundle, split) for name, split in evaluated(bundle).items()
     }
     _check_scores(step.objectives, constants)
+    if "name" in config["model"]:
+        check_model(step.model, step.objectives, bundle, device, step.around)
     asked = conditions(config, bundle, seed)
     frozen = freeze_features(config, step.model, bundle, step.around)
     step.diary = Diary(tuple(step.objectives), config["train"]["diagnostics"])

@@ -65,7 +65,7 @@ def assert_alike(one: Any, other: Any) -> None:
 
 
 def files(cache: Path) -> list[Path]:
-    return sorted(cache.glob("features-*.pt"))
+    return sorted(cache.glob("features-train-*.pt"))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,17 @@ def test_training_is_the_same_when_every_step_runs_the_encoders(
     every_step = train(config, bundle, seed=0, device=CPU)
     assert "features_s" not in every_step
     assert_alike(once, every_step)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention"])
+def test_paths_with_other_weights_have_their_own_features(
+    fusion: str, bundle: DataBundle, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = resolved(**ALL, **{"model.fusion": fusion, "model.sharing": "separate"})
+    once = train(config, bundle, seed=0, device=CPU)
+    assert len(files(cache)) == 4  # two modalities of two tasks
+    monkeypatch.setattr(frozen, "_MOST_BYTES", 0)
+    assert_alike(once, train(config, bundle, seed=0, device=CPU))
 
 
 def test_it_equals_training_with_a_rate_of_zero(bundle: DataBundle) -> None:
@@ -131,7 +142,7 @@ def test_separate_paths_with_the_same_weights_share_their_features(
         "train.freeze": ["encoders.image"],
     }
     once = train(resolved(**changes), bundle, seed=0, device=CPU)
-    assert len(files(cache)) == 1
+    assert len(files(cache)) == 1  # of both tasks' paths
     monkeypatch.setattr(frozen, "_MOST_BYTES", 0)
     every_step = train(resolved(**changes), bundle, seed=0, device=CPU)
     assert_alike(once, every_step)
@@ -141,7 +152,6 @@ def test_separate_paths_with_the_same_weights_share_their_features(
     "changes",
     [
         {"train.freeze": ["heads"]},
-        {"train.freeze": ["encoders"], "model.sharing": "separate"},  # other weights in each path
         {"train.freeze": ["encoders"], "model.sharing": "mmoe"},
         {"train.freeze": ["encoders"], "model.sharing": "cross_stitch"},
     ],
