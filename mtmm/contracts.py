@@ -76,7 +76,7 @@ def _violations(kind: str, name: str, component: object) -> Iterator[str]:
         if getattr(component, method) is getattr(base, method):
             yield f"must define `{method}`; found that of {base.__name__}"
     yield from contract.facts(component, name)
-    yield from _signature("its constructor", component, contract.parameters, contract.optional)
+    yield from _signature("(its constructor)", component, contract.parameters, contract.optional)
     yield from _settings(component)
     yield from _called(component, contract.calls)
 

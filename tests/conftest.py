@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from bench.api import plan
 from bench.variant import resolve_variant
+from mtmm.components import restore, snapshot
 from mtmm.data import DATASETS
 from mtmm.settings import Problem
 from mtmm.spec import DataBundle
@@ -73,3 +75,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_plan(plan(timed), Store(root), how, Progress(Console(), quiet=True))
     write_report(root / "small")
     return root / "small"
+
+
+@pytest.fixture
+def unregistered_after() -> Iterator[None]:
+    """No component that a test registers stays."""
+    before = snapshot()
+    yield
+    restore(before)

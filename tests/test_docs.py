@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from bench.document import parse
 from bench.errors import InputError
 from bench.report import VERDICTS
 from bench.report.frame import load_frame
-from mtmm.components import restore, snapshot
 from mtmm.data.tables.spec import INPUTS, TASKS
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion, linear
@@ -172,14 +171,6 @@ def test_the_guide_to_fusions(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     parser().parse_args(shlex.split(command)[1:])
     listed = text[text.index("## What there is") : text.index("## At equal size")]
     assert set(FUSIONS) - {"sorted"} <= set(re.findall(r"`(\w+)`", listed))
-
-
-@pytest.fixture
-def unregistered_after() -> Iterator[None]:
-    """No component that a test registers stays."""
-    before = snapshot()
-    yield
-    restore(before)
 
 
 def test_the_columns_of_robustness_are_explained() -> None:
