@@ -13,6 +13,7 @@ from bench.estimate import estimate
 from bench.keeping import lacks
 from bench.planning import Plan, Variant
 from bench.records import FINE
+from bench.report.columns import one_line
 from bench.store import Store
 
 Overview = Mapping[str, Any]
@@ -72,14 +73,14 @@ def overview_text(told: Overview) -> str:
 
 
 def _lines(told: Overview) -> Iterator[str]:
-    yield f"{told['suite']}: {told['question']}".rstrip(" :")
+    yield one_line(f"{told['suite']}: {told['question']}").rstrip(" :")
     yield f"{_count(told['variants'], 'variant')} × {_count(told['seeds'], 'seed')}:"
     yield from _variants(told["variants"], _marks(told))
     if told["single_task"]:
         yield "trained for Δm only, not timed, no verdict:"
         yield from _variants(told["single_task"], {})
     for skip in told["skipped"]:
-        yield f"  skipped: {skip['name']}: {skip['reason']}"
+        yield f"  skipped: {one_line(skip['name'])}: {one_line(skip['reason'])}"
     cells = {c["id"]: c["status"] for v in _trained(told) for c in v["cells"]}
     done = sum(status is not None for status in cells.values())
     blocks = _count(told["timing"], "timing block")
@@ -119,7 +120,7 @@ def _variants(variants: list[Mapping[str, Any]], marks: Mapping[str, str]) -> It
         bad = f", {failed} of them failed (--retry-failed)" if failed else ""
         size = "" if count is None else f", {count:,} parameters"
         mark = marks.get(one["name"], "")
-        yield f"  {one['name']}{mark}: {done} of {len(states)} there{bad}{size}"
+        yield f"  {one_line(one['name'])}{mark}: {done} of {len(states)} there{bad}{size}"
 
 
 def _time(left: Mapping[str, Any]) -> str:

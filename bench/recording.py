@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from filelock import FileLock
@@ -30,13 +30,17 @@ COMMAND = "bench.record"
 Measures = Mapping[str, Mapping[str, float]]
 """Metrics by task and name."""
 
+Status = Literal["ok", "diverged", "oom", "timeout", "error"]
+
 
 def record(
     suite: str,
     *,
     variant: str,
     seed: int,
-    metrics: Measures,
+    metrics: Measures | None = None,
+    status: Status = "ok",
+    reason: str = "",
     val: Measures | None = None,
     trivial: Mapping[str, float] | None = None,
     meanings: Mapping[str, Metric] | None = None,
@@ -51,23 +55,29 @@ def record(
     """Keep what one run of your own loop came to; the identity of its record.
 
     `metrics` are those on test, `{task: {metric: value}}`, a task's primary one first, `val` those
-    on val. The score of a task lies between `trivial[task]`, its primary metric for a constant
-    prediction (0 where left out, for metrics of which more is better), and the metric's ideal.
-    Metrics of built-in kinds of tasks are known; of others `meanings` gives direction and ideal.
-    `config` is what you want to see of the variant's settings. Variants are compared with
-    `baseline` (the one recorded first unless said), paired by `seed`; `single_task` names, for some
-    variants, those whose runs learn each task alone, for Δm. The same variant and seed again
-    replaces the record. `bench.load(results/suite)` and `mtmm-bench report` read it like any other.
+    on val. A run that came to nothing has another `status` than `ok`, its `reason` and no metrics:
+    tables then say how many of a variant's runs they are about.
+
+    The score of a task lies between `trivial[task]`, its primary metric for a constant prediction
+    (0 where left out, for metrics of which more is better), and the metric's ideal. Metrics of
+    built-in kinds of tasks are known; of others `meanings` gives direction and ideal. `config` is
+    what you want to see of the variant's settings. Variants are compared with `baseline` (the one
+    recorded first unless said), paired by `seed`; `single_task` names, for some variants, those
+    whose runs learn each task alone, for Δm. The same variant and seed again replaces the record.
+    `bench.load(results/suite)` and `mtmm-bench report` read it like any other.
 
     Raises InputError where something will not do, or the folder holds a suite that was run.
     """
     _check_names(suite, variant, seed)
-    known = _meanings(metrics, meanings or {})
-    scores = _scores(metrics, known, trivial or {})
+    _check_status(status, metrics)
+    known = _meanings(metrics, meanings or {}) if metrics is not None else {}
     store = Store(results)
     name = identity({"kind": "record", "suite": suite, "variant": variant, "seed": seed})
-    made = _trained(metrics, val or {}, scores)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    made: dict[str, Any] = {"kind": "train", "started": started, "status": status, "reason": reason}
     made |= {"config": dict(config or {}), "seed": seed, "seconds": seconds, "params": params}
+    if metrics is not None:
+        made |= _trained(metrics, val or {}, _scores(metrics, known, trivial or {}))
     folder = store.suite_folder(suite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,14 +98,10 @@ def record(
 
 
 def _trained(metrics: Measures, val: Measures, scores: Mapping[str, float]) -> dict[str, Any]:
-    """A train record with these results."""
+    """What a train record with these results says; of steps and epochs it knows nothing."""
     return {
-        "kind": "train",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "status": "ok",
-        "reason": "",
-        "steps": 0,
-        "samples": 0,
+        "steps": None,
+        "samples": None,
         "epochs": {},
         "val": val,
         "test": metrics,
@@ -103,6 +109,15 @@ def _trained(metrics: Measures, val: Measures, scores: Mapping[str, float]) -> d
         "task_scores": {"val": {}, "test": dict(scores)},
         "curve": [],
     }
+
+
+def _check_status(status: str, metrics: Measures | None) -> None:
+    known = get_args(Status)
+    if status not in known:
+        raise InputError(f"`status` must be one of {listed(known)}; found {found(status)}")
+    if (status == "ok") != (metrics is not None):
+        text = "`metrics` must be given where `status` is ok, and not where it is another"
+        raise InputError(f"{text}; found status '{status}' and metrics {found(metrics)}")
 
 
 def _check_names(suite: str, variant: str, seed: int) -> None:

@@ -31,8 +31,8 @@ _ALL: Mapping[str, type] = {"kind": str, "status": str, "reason": str}
 _TRAINED: Mapping[str, type] = {
     "config": dict,
     "seconds": float,
-    "steps": int,
-    "samples": int,
+    "steps": float,
+    "samples": float,
     "params": float,
     "epochs": dict,
     "val": dict,

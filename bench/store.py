@@ -150,7 +150,7 @@ class Store:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON atomically; numbers that are not finite become null."""
-    write_text(path, json.dumps(_finite(value), indent=1, ensure_ascii=False))
+    write_text(path, json.dumps(_plain(value), indent=1, ensure_ascii=False))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -158,7 +158,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        # What a text of an exception may hold and UTF-8 may not is written as JSON writes it.
+        # What a text may hold and UTF-8 may not.
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
@@ -170,12 +170,15 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     # JSON has no NaN; null reads back as NaN in a frame.
     if isinstance(value, float) and not (abs(value) < float("inf")):
         return None
+    if isinstance(value, str) and not value.isascii():
+        # Half a surrogate pair, as in the name of a file: no reader of the record could print it.
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_plain(item) for item in value]
     return value

@@ -133,12 +133,17 @@ def blocks(language: str) -> list[str]:
     return [code for name, code in fenced if name == language]
 
 
-def test_the_guide_shows_what_the_loops_run() -> None:
+def test_the_guide_shows_what_the_loops_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = [path.read_text(encoding="utf-8") for path in sorted(LOOPS.glob("*.py"))]
-    shown = blocks("python")
+    *shown, failed = blocks("python")
     assert len(shown) == 5
     for block in shown:
         assert any(block in source for source in sources), textwrap.dedent(block)
+    monkeypatch.chdir(tmp_path)
+    exec(failed, {})
+    assert bench.load("results/plain")["status"].tolist() == ["diverged"]
 
 
 def test_the_commands_of_the_guide_exist() -> None:

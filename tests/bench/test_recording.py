@@ -117,3 +117,33 @@ def test_a_suite_that_was_run_is_left_alone(suite: dict[str, Any], tmp_path: Pat
 def test_a_baseline_can_be_named_later(results: Path) -> None:
     _record(results, variant="mine", seed=3, baseline="mine")
     assert load_comparison(results / "own").baseline == "mine"
+
+
+def test_a_run_that_came_to_nothing_counts(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _record(results, "mine", 3, metrics=None, status="diverged", reason="a loss was nan")
+    frame: Any = bench.load(results / "own")
+    row = frame.set_index(["variant", "seed"]).loc["mine", 3]
+    assert (row["status"], row["reason"]) == ("diverged", "a loss was nan")
+    assert row[["train.steps", "train.samples", "test.score"]].isna().all()
+    assert main(["report", str(results / "own")]) == 0
+    assert "3/4" in capsys.readouterr().out
+    page = (results / "own" / "report.html").read_text(encoding="utf-8")
+    assert "a loss was nan" in page
+    _record(results, "mine", 3)  # a second try that went well takes its place
+    assert set(bench.load(results / "own")["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"status": "failed"}, "must be one of ok, diverged, oom, timeout, error; found the word"),
+        ({"status": "error"}, "`metrics` must be given where `status` is ok, and not where"),
+        ({"metrics": None}, "`metrics` must be given where `status` is ok, and not where"),
+    ],
+)
+def test_results_of_failed_runs_are_refused(more: Any, text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=text):
+        _record(tmp_path, **more)
+    assert not (tmp_path / "own").exists()

@@ -128,3 +128,12 @@ def test_no_suite_can_have_the_name_of_a_folder_of_the_store(tmp_path: Path) -> 
         problems: list[Problem] = []
         checked_name(folder, problems)
         assert "is a folder of the results" in problems[0].message
+
+
+def test_half_a_surrogate_pair_is_kept_as_text(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write("a" * 32, {"kind": "train", "status": "error", "reason": "no file x\udcff, 中"})
+    record = store.read("a" * 32)
+    assert record is not None
+    assert record["reason"] == "no file x\\udcff, 中"
+    record["reason"].encode("utf-8")
