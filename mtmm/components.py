@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,9 +16,10 @@ from mtmm.data import DATASETS
 from mtmm.encoders import ENCODERS
 from mtmm.fusion import FUSIONS
 from mtmm.heads import HEADS
+from mtmm.notebook import notebook_hash
 from mtmm.settings import Component, listed, nearest
 from mtmm.sharing import SHARINGS
-from mtmm.source import combine, object_hash, tree_hash
+from mtmm.source import tree_hash
 from mtmm.weighting import WEIGHTINGS
 
 Registry = MutableMapping[str, Component]
@@ -97,8 +98,15 @@ def registered() -> tuple[Registration, ...]:
 
 
 def registration(kind: str, name: str) -> Registration | None:
-    """How a component came to be registered; None for those that come with the library."""
-    return _registrations.get((kind, name))
+    """How a component came to be registered; None for those that come with the library.
+
+    Its `source` is that of its registration where a file did it, and of now where a notebook did,
+    in which other cells may have been run since.
+    """
+    own = _registrations.get((kind, name))
+    if own is None or own.file is not None:
+        return own
+    return replace(own, source=_source(kind, name, REGISTRIES[kind][name], None, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ def restore(before: Snapshot) -> None:
 
 
 def _check_free(kind: str, name: str, component: object, file: str | None) -> None:
-    there, how = REGISTRIES[kind].get(name), registration(kind, name)
+    there, how = REGISTRIES[kind].get(name), _registrations.get((kind, name))
     if there is None:
         return
     if how is None:
@@ -142,21 +150,12 @@ def _written_as(component: Any) -> str:
 
 
 def _source(kind: str, name: str, component: Any, file: str | None, package: str) -> str:
-    """The hash of a component's code: its file with what that imports, in a notebook itself."""
+    """The hash of a component's code: its file with what that imports, or cells of a notebook."""
     try:
         if file is not None:
             return tree_hash(Path(file), package)
         parts = (component.build, component.describe) if kind == "dataset" else (component,)
-        return combine(map(_alone, parts))
+        return notebook_hash(*parts)
     except (OSError, SyntaxError, TypeError, ValueError):
         text = "has no source code at hand, by which results are told apart: put it into a file"
         raise RegistrationError(f"{kind} '{name}' {text}") from None
-
-
-def _alone(part: Callable[..., Any]) -> str:
-    # What a notebook registers may be imported from a file.
-    module = sys.modules.get(part.__module__)
-    file = getattr(module, "__file__", None)
-    if file is None or part.__module__ == "__main__":
-        return object_hash(part)
-    return tree_hash(Path(file), getattr(module, "__package__", None) or "")

@@ -98,14 +98,14 @@ def is_own(path: Path) -> bool:
     return any(path.is_relative_to(_HOME / name) for name in OWN)
 
 
-def object_hash(component: Callable[..., Any]) -> str:
-    """`text_hash` of a class or a function alone, which may stand in a cell of a notebook.
+def object_source(component: Callable[..., Any]) -> str:
+    """The text of a class or a function alone, which may stand in a cell of a notebook.
 
     Raises OSError where its source is not to be had.
     """
     if inspect.isclass(component):
-        return text_hash(_class_source(component))
-    return text_hash(textwrap.dedent(inspect.getsource(component)))
+        return _class_source(component)
+    return textwrap.dedent(inspect.getsource(component))
 
 
 def combine(hashes: Iterable[str]) -> str:
