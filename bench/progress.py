@@ -1,9 +1,10 @@
-"""What a run shows while it runs: a bar on a terminal, plain lines elsewhere."""
+"""What a run shows while it runs: a bar on a terminal, a line in a notebook, else many lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Protocol
 
 from rich.console import Console
@@ -45,6 +46,8 @@ class Progress:
         """Announce a stage of so many units."""
         if self.quiet or total == 0:
             yield _Silent()
+        elif self.console.is_jupyter:
+            yield _Output(name, total)
         elif self.console.is_terminal:
             with _bars(self.console) as bars:
                 yield _Bar(bars, bars.add_task(name, total=total, told=""))
@@ -81,6 +84,35 @@ class _Lines:
         self._console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
+class _Output:
+    """One line below the cell of a notebook, written anew; what fails stays above it."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total, self._done = name, total, 0
+        self._notes: list[str] = []
+        self._display = import_module("IPython.display").display(
+            {"text/plain": f"{name} 0/{total}"}, raw=True, display_id=True
+        )
+
+    def started(self, label: str) -> None:
+        pass
+
+    def ended(self, label: str, told: str) -> None:
+        self._done += 1
+        if _is_fine(told):
+            self._show(f": {label}: {told}")
+        else:
+            self.note(f"{label}: {told}")
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+        self._show("")
+
+    def _show(self, last: str) -> None:
+        lines = [*self._notes, f"{self._name} {self._done}/{self._total}{last}"]
+        self._display.update({"text/plain": "\n".join(map(one_line, lines))}, raw=True)
+
+
 class _Bar:
     """A bar with what runs now; what fails is printed above it."""
 
@@ -95,7 +127,7 @@ class _Bar:
     def ended(self, label: str, told: str) -> None:
         if label in self._running:
             self._running.remove(label)
-        if not told.startswith(("score", "done", "trained")):
+        if not _is_fine(told):
             self.note(f"{label}: {told}")
         self._bars.update(self._task, advance=1, told=self._now())
 
@@ -104,6 +136,10 @@ class _Bar:
 
     def _now(self) -> str:
         return one_line(", ".join(self._running))
+
+
+def _is_fine(told: str) -> bool:
+    return told.startswith(("score", "done", "trained"))
 
 
 def _bars(console: Console) -> Bars:
