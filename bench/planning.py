@@ -50,7 +50,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Plan:
     """What a suite asks for.
 
@@ -68,6 +68,13 @@ class Plan:
     best_of: tuple[str, ...]
     single_task: Mapping[str, str]
     skips: tuple[Skip, ...]
+
+    def __repr__(self) -> str:
+        """What a notebook shows: the names, not every setting."""
+        size = f"{len(self.variants)} variants × {len(self.suite.seeds)} seeds"
+        names = ", ".join(variant.name for variant in self.variants)
+        skipped = f"; skipped: {', '.join(s.name for s in self.skips)}" if self.skips else ""
+        return f"<{self.suite.name}: {size}, baseline {self.baseline}: {names}{skipped}>"
 
     def check_device(self, device: torch.device) -> None:
         """SuiteError where the base or the baseline cannot be had on `device`.

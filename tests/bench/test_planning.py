@@ -157,3 +157,9 @@ def test_a_weighting_in_separate_is_skipped_with_its_reason(suite: dict[str, Any
     suite |= {"sweep": [], "sharing": "separate", "weighting": "uncertainty"}
     with pytest.raises(InputError, match="nothing to balance in 'separate'"):
         plan(suite)
+
+
+def test_a_plan_shows_itself_by_names(suite: dict[str, Any]) -> None:
+    assert repr(plan(suite)) == "<small: 2 variants × 2 seeds, baseline hard: hard, separate>"
+    suite["sweep"] = [{"sharing": ["hard", "separate"], "weighting": ["equal", "pcgrad"]}]
+    assert repr(plan(suite)).endswith("; skipped: separate-pcgrad>")
