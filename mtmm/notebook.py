@@ -28,13 +28,15 @@ def notebook_hash(*components: Callable[..., Any]) -> str:
     todo: list[Any] = list(components)
     seen, hashes = set[int](), set[str]()
     while todo:
-        part = inspect.unwrap(todo.pop())
+        part = todo.pop()
+        if isinstance(part, FunctionType):
+            part = inspect.unwrap(part)
         if id(part) in seen:
             continue
         seen.add(id(part))
         if _in_cell(part):
             text = _text(part)
-            if text is None and part in components:
+            if text is None and part in components and _functions(part):
                 raise OSError(f"no source of {part!r}")
             hashes.add(_visible(part) if text is None else text_hash(text))
             todo += part.__bases__ if inspect.isclass(part) else ()
@@ -88,9 +90,14 @@ def _named(part: Any, text: str) -> dict[str, Any]:
         for symbol in table.get_symbols():
             if symbol.is_global() and symbol.is_referenced() and not symbol.is_assigned():
                 names.add(symbol.get_name())
-    functions = [f for f in (part, *vars(part).values()) if isinstance(f, FunctionType)]
-    around = next((f.__globals__ for f in functions if f.__module__ == part.__module__), {})
+    around = next((function.__globals__ for function in _functions(part)), {})
     return {name: around[name] for name in names if name in around}
+
+
+def _functions(part: Any) -> list[FunctionType]:
+    """A function itself, or those of a class that stand where it does."""
+    functions = [f for f in (part, *vars(part).values()) if isinstance(f, FunctionType)]
+    return [f for f in functions if f.__module__ == part.__module__]
 
 
 def _is_plain(value: Any) -> bool:

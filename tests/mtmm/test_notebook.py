@@ -138,6 +138,27 @@ def test_a_class_whose_source_is_lost_has_no_hash() -> None:
         notebook_hash(names["Mine"])
 
 
+def test_a_class_without_methods_is_what_it_sets_and_its_bases(notebook: Notebook) -> None:
+    before = notebook(CELLS, "class Mine(Base):\n    max_modalities = 2\n")
+    assert notebook("class Mine(Base):\n    max_modalities = 3\n") != before
+    assert notebook("class Mine(Base):\n    max_modalities = 2\n") == before
+    changed = CELLS[CELLS.index("class Base") :].replace("GAIN", "GAIN + 1")
+    assert notebook(changed, "class Mine(Base):\n    max_modalities = 2\n") != before
+
+
+def test_data_sets(notebook: Notebook) -> None:
+    notebook(
+        CELLS,
+        MINE,
+        "from mtmm import register\nfrom mtmm.data.base import Dataset\n",
+        "def build():\n    return GAIN, Dataset\n",
+        'register("dataset", "mine")(Dataset(build, lambda: None))\n',
+    )
+    before = registration("dataset", "mine")
+    notebook("GAIN = 4.0")
+    assert registration("dataset", "mine") != before
+
+
 def test_another_cell_changes_what_is_registered(notebook: Notebook) -> None:
     notebook(CELLS, "from mtmm import register", '@register("fusion", "mine")' + MINE)
     before = registration("fusion", "mine")
