@@ -10,10 +10,12 @@ import pandas as pd
 from rich.console import Console
 
 from bench import smoke as smoking
+from bench.cell import components_of
 from bench.document import plain
 from bench.environment import pick_devices
 from bench.execution.run import Options
 from bench.planning import Plan, make_plan
+from bench.plugins import check_as_loaded, own_of
 from bench.progress import Progress
 from bench.report.frame import load_frame
 from bench.report.write import write_report
@@ -31,7 +33,8 @@ def plan(
 
     `settings` overrule its base by dotted path, as in `{"train.epochs": 3, "seeds": 2}`; with
     `smoke` every variant takes a few steps on little data. Raises `bench.InputError` with
-    everything that is wrong with it, ValueError for `settings` beside a `Suite`.
+    everything that is wrong with it, or where a file of your own components has been edited since
+    it was imported; ValueError for `settings` beside a `Suite`.
     """
     if isinstance(suite, Suite):
         if settings:
@@ -39,7 +42,10 @@ def plan(
         loaded = suite
     else:
         loaded = load_suite(suite, _given(settings or {}))
-    return make_plan(smoking.smoke(loaded) if smoke else loaded)
+    planned = make_plan(smoking.smoke(loaded) if smoke else loaded)
+    configs = [variant.config for variant in (*planned.variants, *planned.twins)]
+    check_as_loaded(own_of(used for config in configs for used in components_of(config)))
+    return planned
 
 
 def run(

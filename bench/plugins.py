@@ -24,7 +24,7 @@ from mtmm.components import (
     snapshot,
 )
 from mtmm.settings import nearest
-from mtmm.source import local_files
+from mtmm.source import local_files, tree_hash
 
 _PREFIX = "mtmm_plugin_"
 
@@ -71,6 +71,26 @@ def load_again(components: Iterable[Registration]) -> None:
                 f"{own.file}: {text}: register it where the file is loaded, and start again where "
                 "its code has changed since"
             )
+
+
+def check_as_loaded(components: Iterable[Registration]) -> None:
+    """Raise InputError where an imported file has been edited since it registered a component.
+
+    Results would count as those of the code as it was then. IPython's `%autoreload` even puts new
+    code into a class without registering it anew.
+    """
+    for own in components:
+        if own.file is None or own.module == "__main__" or own.module.startswith(_PREFIX):
+            continue
+        package = getattr(sys.modules.get(own.module), "__package__", None) or ""
+        try:
+            same = tree_hash(Path(own.file), package) == own.source
+        except (OSError, SyntaxError, ValueError):
+            same = False
+        if not same:
+            text = f"has been edited, or what it imports, since it registered {own.kind}"
+            mend = f"importlib.reload(sys.modules['{own.module}']) loads it anew, as does a restart"
+            raise InputError(f"{own.file}: {text} '{own.name}': {mend}")
 
 
 def _import(own: Registration) -> None:

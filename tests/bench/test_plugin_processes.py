@@ -160,3 +160,26 @@ def test_a_new_process_imports_what_a_script_imports(
     file.write_text("1 / 0", encoding="utf-8")
     with pytest.raises(InputError, match=r"module_of_mine\.py: cannot be imported in a new"):
         load_again(own)
+
+
+def test_a_file_edited_since_it_was_imported_is_told(
+    suite: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "module_of_mine.py", "import helper_of_mine\n" + FUSION)
+    helper = write(tmp_path / "helper_of_mine.py", "x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    module = importlib.import_module("module_of_mine")
+    suite["fusion"] = "mine"
+    plan(suite)
+    helper.write_text("x = 2\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"module_of_mine\.py: has been edited, or what it imp"):
+        plan(suite)
+    plan({**suite, "fusion": "sum"})
+    importlib.reload(module)
+    plan(suite)
+    file.write_text("class", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"reload\(sys.modules\['module_of_mine'\]\) loads it anew"
+    ):
+        plan(suite)
