@@ -10,9 +10,11 @@ import pandas as pd
 from rich.console import Console
 
 from bench import smoke as smoking
+from bench import variant
 from bench.cell import components_of
 from bench.document import plain
 from bench.environment import pick_devices
+from bench.execution import unit
 from bench.execution.run import Options
 from bench.planning import Plan, make_plan
 from bench.plugins import check_as_loaded, own_of
@@ -36,6 +38,7 @@ def plan(
     everything that is wrong with it, or where a file of your own components has been edited since
     it was imported; ValueError for `settings` beside a `Suite`.
     """
+    variant.forget_data()
     if isinstance(suite, Suite):
         if settings:
             raise ValueError("`settings` go with a file or a mapping; found a Suite, already read")
@@ -43,7 +46,7 @@ def plan(
     else:
         loaded = load_suite(suite, _given(settings or {}))
     planned = make_plan(smoking.smoke(loaded) if smoke else loaded)
-    configs = [variant.config for variant in (*planned.variants, *planned.twins)]
+    configs = [one.config for one in (*planned.variants, *planned.twins)]
     check_as_loaded(own_of(used for config in configs for used in components_of(config)))
     return planned
 
@@ -56,17 +59,20 @@ def run(
     workers: int | None = None,
     settings: Mapping[str, Any] | None = None,
     smoke: bool = False,
+    retry_failed: bool = False,
 ) -> pd.DataFrame:
     """Run what is missing of a suite, write its report and return its frame.
 
     `device` may be a list of GPUs, `cuda:0,cuda:1`. `workers` is the number of cells that train at
     a time: by default as many as the cores hold, one a GPU; 0 trains in this process, one after
-    another. `settings` and `smoke` as in `plan`. Raises `bench.InputError` also where the base of
-    the suite needs a device of another type.
+    another. `settings` and `smoke` as in `plan`. What has failed before is tried again with
+    `retry_failed` only. Raises `bench.InputError` also where the base of the suite needs a device
+    of another type.
     """
     planned = plan(suite, settings=settings, smoke=smoke)
+    unit.forget_data()
     store = Store(results)
-    options = Options(devices=pick_devices(device), workers=workers)
+    options = Options(devices=pick_devices(device), workers=workers, retry_failed=retry_failed)
     planned.check_device(options.device)
     run_plan(planned, store, options, Progress(Console(stderr=True)))
     write_report(store.suite_folder(planned.suite.name))

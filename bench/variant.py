@@ -246,6 +246,12 @@ def describe(dataset: Mapping[str, Any], problems: list[Problem]) -> Description
     return described
 
 
+def forget_data() -> None:
+    """Ask data sets anew from now on: a file or a cell of a notebook may have changed since."""
+    _described.cache_clear()
+    _selected.cache_clear()
+
+
 @lru_cache(maxsize=256)
 def _selected(
     dataset: Dataset, config: str, modalities: tuple[str, ...], tasks: tuple[str, ...]

@@ -170,6 +170,11 @@ def build_data(
     return bundle.select(config["modalities"], config["tasks"])
 
 
+def forget_data() -> None:
+    """Build data anew from now on, also where settings are those of before."""
+    _whole_data.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _whole_data(dataset: Dataset, settings: str, place: torch.device | None) -> DataBundle:
     # The cells of a suite mostly share their data; one set is kept between them.
