@@ -7,15 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import arguments
 from bench.errors import BAD_INPUT, FAILED, OK, InputError
 from bench.exporting import TARGETS
 from bench.report import FORMATS, VERDICTS
 from mtmm._version import __version__
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Run a command; 0 done, 1 some units failed, 2 bad input."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(given)
     try:
         code: int = options.command(options)
     except InputError as error:
@@ -63,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
 
     _add_compare(commands.add_parser("compare", help="the results of one run against another's"))
 
+    _add_profile(commands.add_parser("profile", help="what a step of training spends its time on"))
+
     _add_export(commands.add_parser("export", help="write results for other tools to read"))
 
     _add_check(
@@ -87,12 +90,15 @@ def parser() -> argparse.ArgumentParser:
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--workers",
-        type=_count,
+        type=arguments.count,
         metavar="N",
         help="cells at a time (default: as many as the cores hold, one a GPU); 0: in this process",
     )
     command.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="the longest that one cell may train"
+        "--timeout",
+        type=arguments.seconds,
+        metavar="SECONDS",
+        help="the longest that one cell may train",
     )
     _add_retry(command)
 
@@ -111,13 +117,13 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     command.add_argument("b", metavar="B", type=Path, help="results after, as other/default")
     command.add_argument(
         "--threshold",
-        type=_share,
+        type=arguments.share,
         metavar="SHARE",
         help="the relative change of time that matters (default: 0.10 on a CPU, 0.05 on CUDA)",
     )
     command.add_argument(
         "--fail-on",
-        type=_verdicts,
+        type=arguments.verdicts,
         metavar="LIST",
         default=(),
         help=f"end with exit code 1 where a verdict is one of these, out of {','.join(VERDICTS)}",
@@ -134,12 +140,23 @@ def _add_report(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--format",
         dest="formats",
-        type=_formats,
+        type=arguments.formats,
         metavar="LIST",
         help=f"what to write, out of {','.join(FORMATS)} (default: all)",
         default=FORMATS,
     )
     command.set_defaults(command=report_folders)
+
+
+def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="a trace of the PyTorch profiler, .json or .json.gz, of whatever program",
+    )
+    command.add_argument("--json", action="store_true", help="for programs to read")
+    command.set_defaults(command=profile)
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:
@@ -176,7 +193,10 @@ def _add_check(command: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="SUITE", help="what was understood of the data of a suite"
     )
     command.add_argument(
-        "--picture", type=_png, metavar="FILE", help="with --data: draw a few samples, as a PNG"
+        "--picture",
+        type=arguments.png,
+        metavar="FILE",
+        help="with --data: draw a few samples, as a PNG",
     )
     command.set_defaults(command=check_plugins)
 
@@ -223,54 +243,6 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a Python file with components of your own; may be repeated",
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number at least 0; found '{text}'")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0; found '{text}'")
-    return seconds
-
-
-def _png(text: str) -> Path:
-    if not text.lower().endswith(".png"):
-        raise argparse.ArgumentTypeError(f"must end in .png; found '{text}'")
-    return Path(text)
-
-
-def _formats(text: str) -> tuple[str, ...]:
-    return _words(text, FORMATS)
-
-
-def _verdicts(text: str) -> tuple[str, ...]:
-    return _words(text, VERDICTS)
-
-
-def _words(text: str, known: Sequence[str]) -> tuple[str, ...]:
-    words = tuple(text.split(","))
-    unknown = [word for word in words if word not in known]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"must be out of {', '.join(known)}; found '{unknown[0]}'")
-    return words
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 1, as 0.05; found '{text}'")
-    return share
 
 
 def run_suites(options: argparse.Namespace) -> int:
@@ -329,6 +301,15 @@ def compare_results(options: argparse.Namespace) -> int:
         fail_on=options.fail_on,
         json=options.json,
     )
+
+
+def profile(options: argparse.Namespace) -> int:
+    """`profile`."""
+    from bench.commands.profile import profile_trace
+
+    if options.trace is None:
+        raise InputError("profile needs --trace FILE")
+    return profile_trace(options.trace, options.json)
 
 
 def export_folders(options: argparse.Namespace) -> int:

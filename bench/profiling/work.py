@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from bench.errors import InputError
 from bench.profiling.trace import DEVICE, OPERATOR, RUNTIME, Event, Trace
@@ -63,12 +62,11 @@ def total_us(trace: Trace) -> float:
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
     """The length of the union of intervals."""
-    length, until = 0.0, -np.inf
+    length, until = 0.0, -math.inf
     for start, end in sorted(spans):
-        if end > until:
-            length += end - max(start, until)
-            until = end
-    return float(length)
+        length += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return length
 
 
 def _of_device(trace: Trace) -> list[Work]:
