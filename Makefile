@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: bench test check data microbench sweepbench calibrate test-cuda report reference clean help
+.PHONY: bench test check data microbench sweepbench calibrate test-cuda report tensorboard reference clean help
 
 bench: $(VENV)/.installed ## run the default suite (SUITE=... another) and print the comparison
 	$(BIN)/mtmm-bench run $(SUITE) --results $(RESULTS) --device $(DEVICE)
@@ -47,6 +47,12 @@ report: $(VENV)/.installed ## write and print the reports of all finished suites
 	@$(if $(wildcard $(RESULTS)/*/manifest.json),,echo "no results in $(RESULTS) yet: make bench makes some"; exit 2)
 	$(BIN)/mtmm-bench report $(dir $(wildcard $(RESULTS)/*/manifest.json))
 
+# Without traces there is nothing to install for.
+TRACES := $(wildcard $(RESULTS)/*/traces/*/*.pt.trace.json*)
+tensorboard: $(if $(TRACES),$(VENV)/.installed-tensorboard) ## show the traces in TensorBoard until Ctrl-C (TB_ARGS="--port 6007")
+	@$(if $(TRACES),,echo "no traces in $(RESULTS) yet: mtmm-bench profile makes some"; exit 2)
+	$(BIN)/tensorboard --logdir $(RESULTS) $(TB_ARGS)
+
 reference: $(VENV)/.installed ## make docs/reference.md and the JSON Schema of suites anew
 	$(BIN)/python -m bench.reference > docs/reference.md
 	$(BIN)/mtmm-bench schema > suites/suite.schema.json
@@ -66,4 +72,8 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-tensorboard: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[tensorboard]'
 	@touch $@
