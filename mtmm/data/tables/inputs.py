@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,16 +24,20 @@ from mtmm.spec import Modality
 Made = tuple[Tensor, Tensor]
 """Inputs `[N, *shape]` and whether they are there `[N]`."""
 
+Stamp = tuple[str, int, int]
+"""Path, size and time of change of a file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """A modality, what its files are, and how its tensors are made of the rows of train.
 
-    `words` are those of the token ids of a text.
+    `files` is what the fingerprint of the data set says of them, as of JSON. `words` are those of
+    the token ids of a text.
     """
 
     modality: Modality
-    files: Mapping[str, Any]
+    files: object
     make: Callable[[], Made]
     words: tuple[str, ...] = ()
 
@@ -72,7 +75,7 @@ def _text(
 ) -> Input | None:
     texts: list[str | None] = table[part.columns[0]].tolist()
     length, own = int(part.settings["length"]), str(part.settings["tokenizer"])
-    files = {}
+    files: dict[str, str] = {}
     try:
         if own:
             encode, known = words.file_tokens(folder / own)
@@ -158,17 +161,19 @@ def _paths(
     return paths
 
 
-def _stamps(paths: Sequence[Path | None]) -> dict[str, Any]:
-    """Size and time of change of each file: what is decoded anew when it is another."""
-    stamps = {}
+def _stamps(paths: Sequence[Path | None]) -> list[Stamp | None]:
+    """Path, size and time of change of the file of each row: decoded anew when it is another."""
+    stamps: list[Stamp | None] = []
     for path in paths:
-        if path is not None and no_file(path) is None:
-            stat = path.stat()
-            stamps[str(path)] = [stat.st_size, stat.st_mtime_ns]
+        if path is None or no_file(path) is not None:
+            stamps.append(None)
+            continue
+        stat = path.stat()
+        stamps.append((str(path), stat.st_size, stat.st_mtime_ns))
     return stamps
 
 
-def _key(files: Mapping[str, Any], **settings: object) -> str:
+def _key(files: Sequence[Stamp | None], **settings: object) -> str:
     text = json.dumps([files, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
