@@ -34,10 +34,10 @@ def test_a_finished_cell_says_what_it_was_and_what_it_found(cell: TrainCell) -> 
     ("error", "status", "reason"),
     [
         (DivergedError("no"), "diverged", "no"),
-        (torch.OutOfMemoryError("full"), "oom", "OutOfMemoryError: full"),
+        (torch.OutOfMemoryError("full"), "oom", "OutOfMemoryError: full ({})"),
         (SystemExit(0), "error", "it ended the program (exit code 0)"),
-        (MemoryError("full"), "oom", "MemoryError: full"),
-        (RuntimeError("broken"), "error", "RuntimeError: broken"),
+        (MemoryError("full"), "oom", "MemoryError: full ({})"),
+        (RuntimeError("broken"), "error", "RuntimeError: broken ({})"),
     ],
 )
 def test_what_goes_wrong_is_the_record(
@@ -52,7 +52,8 @@ def test_what_goes_wrong_is_the_record(
 
     monkeypatch.setattr(unit, "train", fail)
     record = run_cell(cell, CPU)
-    assert (record["status"], record["reason"]) == (status, reason)
+    place = f"{__file__}:{fail.__code__.co_firstlineno + 1}"  # that of a user's code
+    assert (record["status"], record["reason"]) == (status, reason.replace("{}", place))
     assert ("traceback" in record) == (status != "diverged")
 
 
