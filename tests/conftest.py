@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def unregistered_after() -> Iterator[None]:
-    """No component that a test registers stays."""
-    before = snapshot()
+def unloaded_after(tmp_path: Path) -> Iterator[None]:
+    """Nothing stays that a test registers, loads as a plugin or imports from its folder."""
+    before, modules, path = snapshot(), set(sys.modules), list(sys.path)
     yield
     restore(before)
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = Path(getattr(sys.modules[name], "__file__", None) or "/")
+        if name.startswith("mtmm_plugin_") or file.is_relative_to(tmp_path):
+            del sys.modules[name]

@@ -151,7 +151,7 @@ def test_the_guide_to_sharing() -> None:
         assert all(space in told for space in sharing.spaces or {"none"}), name
 
 
-@pytest.mark.usefixtures("unregistered_after")
+@pytest.mark.usefixtures("unloaded_after")
 def test_the_guide_to_fusions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs" / "fusion.md").read_text(encoding="utf-8")
     (suite,) = blocks(text, "yaml")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +11,20 @@ import yaml
 import bench
 from bench.cli import main
 from bench.plugins import load_plugins
-from mtmm.components import restore, snapshot
 from mtmm.data import DATASETS
 from mtmm.spec import in_memory
+from tests.test_docs import ROOT, blocks
 
-TEXT = (Path(__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, flags=re.DOTALL | re.MULTILINE)
-
-
-@pytest.fixture(autouse=True)
-def _unregistered_after() -> Iterator[None]:
-    before = snapshot()
-    yield
-    restore(before)
+pytestmark = pytest.mark.usefixtures("unloaded_after")
 
 
 def run(folder: Path, code: str, **changes: Any) -> set[str]:
     """The status of the units of the suite shown, in a cheap form, with such a plugin."""
     (folder / "plugin.py").write_text(code, encoding="utf-8")
     load_plugins([folder / "plugin.py"])
-    (shown,) = blocks("yaml")
+    (shown,) = blocks(TEXT, "yaml")
     suite = {**yaml.safe_load(shown), "seeds": 1, "timing": "off", **changes}
     suite["train"] = {**suite["train"], "epochs": 1}
     frame = bench.run(suite, results=folder / "results", workers=0)
@@ -44,12 +33,12 @@ def run(folder: Path, code: str, **changes: Any) -> set[str]:
 
 
 def test_a_torch_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch_code, _ = blocks("python")
+    torch_code, _ = blocks(TEXT, "python")
     assert run(tmp_path, torch_code) == {"ok"}
     made = DATASETS["torch_digits"]()
     assert [len(part) for part in (made.train, made.val, made.test)] == [1079, 359, 359]
     # The command that is shown beside it.
-    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(blocks(TEXT, "yaml")[0], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert main(["check", "--data", "mine.yaml", "--picture", "items.png"]) == 0
     assert (tmp_path / "items.png").exists()
@@ -57,7 +46,7 @@ def test_a_torch_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_hugging_face_dataset(tmp_path: Path) -> None:
     pytest.importorskip("datasets", reason="needs datasets: pip install datasets")
-    _, code = blocks("python")
+    _, code = blocks(TEXT, "python")
     changes = {
         "dataset": {"name": "hf_digits"},
         "model": {"encoders": {"pixels": "mlp"}, "width": 8},

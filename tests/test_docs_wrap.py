@@ -10,6 +10,8 @@ import yaml
 
 from bench.api import plan
 from bench.cli import main
+from bench.plugins import load_plugins
+from mtmm.components import registration
 from tests.test_docs import ROOT, blocks
 
 GUIDE = (ROOT / "docs" / "wrap.md").read_text(encoding="utf-8")
@@ -37,7 +39,14 @@ def test_the_suite_over_a_frozen_backbone_plans() -> None:
     assert config["model"]["encoders"]["image"]["weights"] == "IMAGENET1K_V1"
 
 
-@pytest.mark.usefixtures("unregistered_after")
+@pytest.mark.usefixtures("unloaded_after")
+@pytest.mark.parametrize("time", ["once", "and again"])
+def test_every_test_loads_the_examples_anew(time: str) -> None:
+    load_plugins([EXAMPLES / "my_net.py"])
+    assert registration("model", "my_net") is not None, time
+
+
+@pytest.mark.usefixtures("unloaded_after")
 def test_what_was_kept_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value: dict[str, Any] = yaml.safe_load((EXAMPLES / "my_net.yaml").read_text())
     value |= {"seeds": 1, "timing": "off", "dataset": {"name": "glyphs", "limit": 100}}
