@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.profiling.findings import Note
-from bench.profiling.trace import COPY, DEVICE, KERNEL, RUNTIME, SET, Event, Step, Trace
+from bench.profiling.trace import COPY, DEVICE, KERNEL, RUNTIME, SET, Event, Step, Trace, is_launch
 from bench.profiling.work import all_work, covered
 
 SYNCS = {
@@ -55,17 +55,13 @@ def activity(trace: Trace) -> Activity | None:
     for work, event in zip(works, events, strict=True):
         kernels[work.step] += event.category == KERNEL
     return Activity(
-        launches=sum(_launches(event.name) for event in calls) / count,
+        launches=sum(map(is_launch, calls)) / count,
         kernels=sum(kernels) / count,
         syncs=sum(event.name in SYNCS for event in calls) / count,
         copies={name: number / count for name, number in sorted(copies.items())},
         busy_share=_busy_share(trace.events, trace.steps),
         notes=_incomplete(trace.steps, kernels),
     )
-
-
-def _launches(name: str) -> bool:
-    return "Launch" in name and "HostFunc" not in name
 
 
 def _copied(event: Event) -> str:

@@ -119,6 +119,11 @@ class Trace:
         return np.where((place >= 0) & (moments < ends[place]), place, -1)
 
 
+def is_launch(event: Event) -> bool:
+    """Whether an event is a call of the host that launches kernels, or a graph of them."""
+    return event.category in RUNTIME and "Launch" in event.name and "HostFunc" not in event.name
+
+
 def read_trace(path: Path) -> Trace:
     """The trace in a `.json` or `.json.gz` file that `torch.profiler` wrote.
 
@@ -226,7 +231,7 @@ def _check(trace: Trace) -> None:
             f"{trace.path} holds no operators of PyTorch: profile with "
             "activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]"
         )
-    launches = sum(e.category in RUNTIME and "Launch" in e.name for e in trace.events)
+    launches = sum(map(is_launch, trace.events))
     if launches and not any(e.category == KERNEL for e in trace.events):
         raise InputError(
             f"{trace.path}: device events missing: {launches} launches of kernels, and no kernel. "

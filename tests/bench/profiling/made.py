@@ -120,6 +120,7 @@ def _step(to: Recorder, number: int, first: int) -> None:
     to.operator("aten::_foreach_add_", 810, 870)
     to.launch("multi_tensor_apply_kernel<TensorListMetadata>", 820, 830, 860)
     to.span("cuda_runtime", "cudaStreamSynchronize", 900, 950, correlation=7)
+    to.span("cuda_runtime", "cudaLaunchHostFunc", 960, 961, correlation=9)
 
 
 def _forward(to: Recorder, first: int) -> dict[str, Entry]:

@@ -88,6 +88,17 @@ def test_without_a_thread_that_is_known_nothing_is_guessed(tmp_path: Path) -> No
     assert rows["unattributed", "backward"] == 449
 
 
+def test_of_operators_that_start_together_the_innermost_made_the_node(tmp_path: Path) -> None:
+    recorder = Recorder()
+    recorder.scope("ProfilerStep#1", 0, 1000)
+    recorder.scope("mtmm::fusion", 0, 100)
+    outer = recorder.operator("aten::linear", 10, 90, number=1)
+    recorder.scope("mtmm::heads.a", 10, 80)
+    recorder.operator("aten::addmm", 10, 70, number=1)
+    recorder.flow(outer, recorder.node("AddmmBackward0", 200, 300, 1))
+    assert _rows(_attributed(tmp_path, recorder.entries))["heads.a", "backward"] == 100
+
+
 def test_a_kernel_counts_for_the_step_that_launched_it(tmp_path: Path) -> None:
     entries = gpu_entries()
     for entry in entries:
