@@ -33,7 +33,7 @@ REGISTRIES: dict[str, Mapping[str, Component]] = {
     "weighting": WEIGHTINGS,
 }
 HELPERS = {
-    "data": {"cache", "fetch", "glyph_faces", "overlaid", "splits"},
+    "data": {"cache", "fetch", "glyph_faces", "overlaid", "samples", "splits"},
     "encoders": {"attentive", "backbones", "recurrent", "words"},
     "sharing": {"gates", "mixing", "progressive"},
     "fusion": {"conformance", "decision", "pair", "projected", "tokens"},

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import IterableDataset, Subset, TensorDataset
 
-from mtmm.samples import from_samples
+from mtmm.data.samples import from_samples
 from mtmm.spec import Batch, Description, Modality, Task, in_memory
 
 ABOUT = Description(
@@ -61,6 +61,17 @@ def test_samples_are_stacked_in_their_order() -> None:
     assert all(flags.all() for flags in (*batch.present.values(), *batch.labelled.values()))
     made = from_samples(ABOUT, GOOD, GOOD[:4], GOOD[4:])
     assert (made.fingerprint, len(made.val), len(made.test)) == ("of this test", 4, 5)
+
+
+def test_labels_of_multilabel_may_be_floats() -> None:
+    floats = [{**one, "tags": torch.as_tensor(one["tags"]).double()} for one in GOOD]
+    found, same = (train_of(samples).targets["tags"] for samples in (floats, GOOD))
+    assert found.dtype == torch.int64
+    assert torch.equal(found, same)
+    for value in (0.5, 2.0, float("nan"), float("inf")):
+        broken = [{**GOOD[0], "tags": [1.0, value]}, *GOOD[1:]]
+        rule = "train: 'tags' must be [2] of 1, 0 or -1 (unknown)"
+        assert told(broken) == f"{rule}; found 1 others (item 0: {value})"
 
 
 def test_none_is_not_there() -> None:

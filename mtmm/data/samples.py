@@ -122,9 +122,10 @@ class _Column:
     def __init__(self, part: Modality | Task, count: int) -> None:
         self.name = part.name
         shape, self._low, self._high, self.rule = _limits(part)
-        self._whole = self._high is not None
-        dtype = torch.int64 if self._whole else torch.float32
-        fill = IGNORED if isinstance(part, Task) and self._whole else 0
+        whole = self._high is not None
+        self._floats = not whole or part.kind == "multilabel"  # binary cross-entropy wants floats
+        dtype = torch.int64 if whole else torch.float32
+        fill = IGNORED if isinstance(part, Task) and whole else 0
         self.values = torch.full((count, *shape), fill, dtype=dtype)
         self.there = torch.zeros(count, dtype=torch.bool)
 
@@ -136,14 +137,14 @@ class _Column:
             return _kind(value)
         if x.shape != self.values.shape[1:]:
             return f"{list(x.shape)}" if x.dim() else _kind(value)
-        if self._whole and (x.is_floating_point() or x.is_complex()):
+        if x.is_complex() or (x.is_floating_point() and not self._floats):
             return f"{x.dtype}"
         kept = x.to(self.values.dtype)
-        bad = kept[~torch.isfinite(kept)]
+        good = torch.isfinite(kept)
         if self._high is not None:
-            bad = kept[(kept < self._low) | (kept > self._high)]
-        if bad.numel():
-            return f"{bad.flatten()[0].item()}"
+            good = (kept == x) & (kept >= self._low) & (kept <= self._high)
+        if not good.all():
+            return f"{x[~good].flatten()[0].item()}"
         self.values[row], self.there[row] = kept, True
         return None
 
