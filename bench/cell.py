@@ -11,8 +11,16 @@ from importlib.metadata import version
 from typing import Any
 
 from bench.optimization import OPTIMIZERS
-from bench.source import TIMING_CORE, TRAINING_CORE, component_hash, core_hash, named_hash
+from bench.source import (
+    PROFILING_CORE,
+    TIMING_CORE,
+    TRAINING_CORE,
+    component_hash,
+    core_hash,
+    named_hash,
+)
 from bench.variant import description_of
+from mtmm.configuration import MODELS
 from mtmm.encoders import ENCODERS
 from mtmm.registry import settings_in
 from mtmm.settings import Component, settings_of
@@ -99,6 +107,31 @@ class TimingBlock:
         return identity({"block": self.id, "arm": arm.id})
 
 
+@dataclass(frozen=True)
+class ProfileUnit:
+    """One variant's training step under the profiler, on one device and at one batch size."""
+
+    arm: TimingArm
+    fingerprint: str
+    batch_size: int
+    device_name: str
+
+    @cached_property
+    def id(self) -> str:
+        """The identity of its record."""
+        return identity(
+            {
+                "kind": "profile",
+                "arm": self.arm.id,
+                "data": self.fingerprint,
+                "batch_size": self.batch_size,
+                "device": self.device_name,
+                "torch": _torch_version(),
+                "source": core_hash(TRAINING_CORE + PROFILING_CORE),
+            }
+        )
+
+
 def _numeric(config: Config) -> dict[str, Any]:
     """The part of a variant that can change a number."""
     train = {k: value for k, value in config["train"].items() if k not in ("checkpoint", "keep")}
@@ -176,13 +209,17 @@ def source_of(config: Config) -> str:
 
 
 def _contents(config: Config) -> Iterator[str]:
-    """What `Encoder.content` says, of the encoders that start from more than a seed."""
-    if "name" not in config["model"]:
-        for modality in config["modalities"]:
-            encoder = config["model"]["encoders"][modality]
-            content = ENCODERS[encoder["name"]].content(**settings_in(encoder))
-            if content:
-                yield content
+    """What encoders, or a model of one's own, start from besides a seed: see `Encoder.content`."""
+    model = config["model"]
+    if "name" in model:
+        told = getattr(MODELS[model["name"]], "content", None)
+        yield from [] if told is None else [str(told(**settings_in(model)))]
+        return
+    for modality in config["modalities"]:
+        encoder = model["encoders"][modality]
+        content = ENCODERS[encoder["name"]].content(**settings_in(encoder))
+        if content:
+            yield content
 
 
 def components_of(config: Config) -> list[tuple[str, str]]:

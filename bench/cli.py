@@ -64,7 +64,9 @@ def parser() -> argparse.ArgumentParser:
 
     _add_compare(commands.add_parser("compare", help="the results of one run against another's"))
 
-    _add_profile(commands.add_parser("profile", help="what a step of training spends its time on"))
+    _add_profile(
+        commands.add_parser("profile", help="what a training step spends its time on, by part")
+    )
 
     _add_export(commands.add_parser("export", help="write results for other tools to read"))
 
@@ -149,13 +151,18 @@ def _add_report(command: argparse.ArgumentParser) -> None:
 
 
 def _add_profile(command: argparse.ArgumentParser) -> None:
+    command.add_argument("suite", nargs="?", metavar="SUITE", type=Path, help="a suite file")
+    _add_suite_options(command)
+    _add_retry(command)
+    command.add_argument("-q", "--quiet", action="store_true", help="print results only")
     command.add_argument(
         "--trace",
         type=Path,
         metavar="FILE",
-        help="a trace of the PyTorch profiler, .json or .json.gz, of whatever program",
+        help="in place of a suite: a trace of the PyTorch profiler, .json or .json.gz, of whatever "
+        "program",
     )
-    command.add_argument("--json", action="store_true", help="for programs to read")
+    command.add_argument("--json", action="store_true", help="with --trace: for programs to read")
     command.set_defaults(command=profile)
 
 
@@ -305,11 +312,18 @@ def compare_results(options: argparse.Namespace) -> int:
 
 def profile(options: argparse.Namespace) -> int:
     """`profile`."""
-    from bench.commands.profile import profile_trace
+    from bench.commands.profile import profile_suite, profile_trace
 
-    if options.trace is None:
-        raise InputError("profile needs --trace FILE")
-    return profile_trace(options.trace, options.json)
+    if (options.trace is None) == (options.suite is None):
+        raise InputError("profile needs a suite or --trace FILE, one of them")
+    if options.trace is not None:
+        return profile_trace(options.trace, options.json)
+    from bench.commands.request import Request
+    from bench.execution.run import Options
+
+    request = Request.of(options)
+    how = Options(devices=request.devices, retry_failed=options.retry_failed)
+    return profile_suite(options.suite, request, how, quiet=options.quiet)
 
 
 def export_folders(options: argparse.Namespace) -> int:

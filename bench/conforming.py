@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 
 import torch
@@ -38,12 +39,17 @@ def check_model(
     model.eval()
     try:
         # As a failure would be a compiler's, and a graph of this size is needed once.
-        with torch.no_grad(), eager(), around(), torch.random.fork_rng(devices=[]):
+        with (
+            torch.no_grad(),
+            eager(),
+            around(),
+            torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        ):
             output: object = model(batch.inputs, batch.present)
             _check_output(owner, output, objectives, bundle, batch, device)
             task_losses(model, objectives, batch, around)
     except RuntimeError as error:
-        if "device" not in str(error):
+        if not re.search(r"same device|expected device|should be the same", str(error)):
             raise
         text = "tensors that a model keeps must be parameters or buffers, which move with it"
         raise ValueError(f"{owner}: {text}; {blame(error)}") from error

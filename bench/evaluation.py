@@ -53,7 +53,7 @@ def predictions(
     around: Around = nullcontext,
     load: Callable[[Split, int], Iterator[Batch]] = in_order,
 ) -> dict[str, Tensor]:
-    """The output of every task for every sample of a split, `[N, ...]`; see `evaluate`."""
+    """Every task's output for every sample of a split, `[N, ...]`, on the CPU; see `evaluate`."""
     said: dict[str, list[Tensor]] = {task: [] for task in objectives}
     model.eval()
     with torch.inference_mode():
@@ -61,7 +61,7 @@ def predictions(
             with around():
                 outputs = model(batch.inputs, batch.present).outputs
             for task, parts in said.items():
-                parts.append(full(outputs[task]))
+                parts.append(full(outputs[task]).cpu())
     model.train()
     return {task: torch.cat(parts) for task, parts in said.items()}
 

@@ -16,16 +16,27 @@ from torch import Tensor, nn
 
 from bench.loading import in_order
 from bench.numerics import Around
-from bench.source import TRAINING_CORE, core_hash, named_hash
+from bench.source import core_hash, named_hash
 from mtmm.data.cache import cached
+from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder, State
 from mtmm.model import PathModel
 from mtmm.paths import Path, visible
+from mtmm.registry import settings_in
 from mtmm.spec import Batch, DataBundle, Features, Modality, in_memory
 
 PARTS = ("train", "val", "test")
 _BATCH = 64  # samples at a time: a large network's maps of more may not fit
-_MOST_BYTES = 2**31  # of one modality's features; of more the encoder runs in every step
+_MOST_BYTES = 2**30  # of one modality's features; of more the encoder runs in every step
+_CORE = (
+    "bench.frozen",
+    "bench.numerics",
+    "mtmm.attention",
+    "mtmm.encoders.base",
+    "mtmm.paths",
+    "mtmm.spec",
+)
+"""The modules that features are made by, besides encoder and data set."""
 
 Config = Mapping[str, Any]
 
@@ -51,9 +62,12 @@ class Frozen:
             path.modalities = modalities
 
 
-def freeze_features(config: Config, model: nn.Module, bundle: DataBundle, around: Around) -> Frozen:
+def freeze_features(
+    config: Config, model: nn.Module, bundle: DataBundle, around: Around, device: torch.device
+) -> Frozen:
     """Run every encoder that stands still over the data, or read what an earlier run kept of it.
 
+    The model is on `device`; the features come to lie where the data do.
     An encoder does where all of it is frozen, and its path runs it as a whole (`hard`, `separate`).
     Of others, and of data that is not all in memory, nothing changes.
     """
@@ -69,7 +83,7 @@ def freeze_features(config: Config, model: nn.Module, bundle: DataBundle, around
     for modality in bundle.modalities:
         encoders = [_encoder_of(path, modality) for path in paths]
         if all(map(_stands_still, encoders)):
-            found = _features(config, bundle, modality, encoders, around)
+            found = _features(config, bundle, modality, encoders, around, device)
             if found is not None:
                 bundle = found
                 names.append(modality.name)
@@ -111,7 +125,9 @@ def _stands_still(encoder: Encoder) -> bool:
     moving = any(p.requires_grad for p in parameters) or any(
         module.training for module in encoder.stages.modules() if module is not encoder.stages
     )
-    return bool(parameters) and not moving
+    # One that goes another way from its stages to its features would be looked up wrongly.
+    usual = type(encoder).forward is Encoder.forward and type(encoder).read is Encoder.read
+    return bool(parameters) and usual and not moving
 
 
 def _features(
@@ -120,13 +136,13 @@ def _features(
     modality: Modality,
     encoders: Sequence[Encoder],
     around: Around,
+    device: torch.device,
 ) -> DataBundle | None:
     """The data with the encoders' features as a modality; None where they take too much memory.
 
     Those of encoders with other weights lie side by side. From then on the encoders look them up.
     """
-    device = in_memory(bundle.train).device
-    keys = [_key(config, bundle, modality, encoder) for encoder in encoders]
+    keys = [_key(config, bundle, modality, encoder, device) for encoder in encoders]
     distinct = dict(zip(keys, encoders, strict=True))
     nothing = _nothing(modality, device)
     absent = {key: _run(encoder, nothing, modality, around) for key, encoder in distinct.items()}
@@ -139,9 +155,12 @@ def _features(
     columns = dict(zip(distinct, map(slice, ends, ends[1:]), strict=True))
     made = []
     for part, split in zip(PARTS, splits, strict=True):
-        rows = [_rows(part, split, key, modality, distinct[key], around) for key in distinct]
-        there = split.present[modality.name].to(rows[0].dtype)[:, None]
-        x = torch.cat([*rows, there], dim=1)
+        x = torch.empty(
+            len(split), ends[-1] + 1, dtype=absent[keys[0]].x.dtype, device=split.device
+        )
+        for key, encoder in distinct.items():
+            x[:, columns[key]] = _rows(part, split, key, modality, encoder, around, device)
+        x[:, -1] = split.present[modality.name]
         made.append(replace(split, inputs={**split.inputs, modality.name: x}))
     for key, encoder in zip(keys, encoders, strict=True):
         encoder.forward = _LookUp(encoder, columns[key], absent[key])  # type: ignore[method-assign]
@@ -152,16 +171,22 @@ def _features(
 
 
 def _rows(
-    part: str, split: Batch, key: str, modality: Modality, encoder: Encoder, around: Around
+    part: str,
+    split: Batch,
+    key: str,
+    modality: Modality,
+    encoder: Encoder,
+    around: Around,
+    device: torch.device,
 ) -> Tensor:
-    """What the encoder makes of a split, `[N, width]` on the device of that."""
+    """What the encoder, on `device`, makes of a split: `[N, width]`, on the CPU."""
 
     def build() -> dict[str, Tensor]:
         batches = in_order(split.select([modality.name], split.targets), _BATCH)
-        made = [_row(_run(encoder, batch, modality, around)) for batch in batches]
-        return {"features": torch.cat(made).cpu()}
+        rows = (_row(_run(encoder, batch.to(device), modality, around)) for batch in batches)
+        return {"features": torch.cat([row.cpu() for row in rows])}
 
-    return cached(f"features-{part}", key, build)["features"].to(split.device)
+    return cached(f"features-{part}", key, build)["features"]
 
 
 def _run(encoder: Encoder, batch: Batch, modality: Modality, around: Around) -> State:
@@ -189,7 +214,13 @@ def _nothing(modality: Modality, device: torch.device) -> Batch:
     )
 
 
-def _key(config: Config, bundle: DataBundle, modality: Modality, encoder: Encoder) -> str:
+def _key(
+    config: Config,
+    bundle: DataBundle,
+    modality: Modality,
+    encoder: Encoder,
+    device: torch.device,
+) -> str:
     """A hash over all that decides the features: data, weights, code, numbers."""
     chosen = config["model"]["encoders"][modality.name]
     told = [
@@ -199,9 +230,11 @@ def _key(config: Config, bundle: DataBundle, modality: Modality, encoder: Encode
         chosen,
         encoder.names,
         config["numerics"],
+        ENCODERS[chosen["name"]].content(**settings_in(chosen)),
+        config["train"]["threads"],
         [named_hash("dataset", config["dataset"]["name"]), named_hash("encoder", chosen["name"])],
-        core_hash(TRAINING_CORE),
-        [version("torch"), in_memory(bundle.train).device.type],
+        core_hash(_CORE),
+        [version("torch"), device.type],
     ]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for name, value in encoder.state_dict().items():

@@ -14,6 +14,7 @@ from bench.evaluation import predictions
 from bench.loading import Feed
 from bench.selection import Progress, Weights
 from bench.step import TrainStep
+from mtmm.data.cache import save
 from mtmm.sharing.base import Island
 from mtmm.spec import Split
 
@@ -37,15 +38,11 @@ class Keep:
     def write(self, what: str, value: Mapping[str, Any]) -> None:
         """Keep tensors; whoever reads the file sees all of it or none. Raises OSError."""
         path = self.path(what)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
         try:
-            torch.save(value, partial)
-            partial.replace(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save(path, value)
         except RuntimeError as error:  # PyTorch's writer raises it where a disk is full
             raise OSError(f"{path} cannot be written: {error}") from None
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def keep(
@@ -66,7 +63,7 @@ def keep(
         said = predictions(step.model, step.objectives, test, step.around, feed.in_order)
         told = {
             task: {
-                "output": output.cpu(),
+                "output": output,
                 "target": test.targets[task].cpu(),
                 "labelled": test.labelled[task].cpu(),
             }

@@ -22,6 +22,8 @@ from mtmm.registry import settings_in
 from mtmm.settings import ConfigError, Problem, found, listed, nearest
 from mtmm.spec import Description
 
+_MOST_COLUMNS = 5_000
+
 
 def load_model(folder: str | Path, *, variant: str, seed: int) -> nn.Module:
     """The trained model of a cell, on the CPU and in evaluation mode.
@@ -32,6 +34,8 @@ def load_model(folder: str | Path, *, variant: str, seed: int) -> nn.Module:
     """
     record, files = _cell(Path(folder), variant, seed)
     config = record["config"]
+    if "model" not in config:
+        raise InputError(f"{folder}: its records are of a loop of your own, which kept no weights")
     try:
         model = build_model(config["model"], _data_of(config), seed=seed)
         model.load_state_dict(kept_weights(files))
@@ -40,9 +44,10 @@ def load_model(folder: str | Path, *, variant: str, seed: int) -> nn.Module:
         raise InputError(f"{folder}: {error} ({text})") from None
     except FileNotFoundError:
         raise InputError(_not_kept(folder, variant, seed, "weights")) from None
-    except RuntimeError as error:
+    except Exception as error:  # of a file that is cut off, or a component that has changed
         text = f"{files.path('weights')}: not the weights of this code's '{variant}'"
-        raise InputError(f"{text}: {' '.join(str(error).split())[:300]}") from None
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise InputError(f"{text}: {told}") from None
     return model.eval()
 
 
@@ -59,6 +64,14 @@ def load_predictions(folder: str | Path, *, variant: str, seed: int) -> pd.DataF
         kept = kept_predictions(files)
     except FileNotFoundError:
         raise InputError(_not_kept(folder, variant, seed, "predictions")) from None
+    except Exception as error:
+        raise InputError(f"{files.path('predictions')}: it cannot be read: {error}") from None
+    wide = max(
+        (told["output"][0].numel() for told in kept.values() if len(told["output"])), default=1
+    )
+    if wide > _MOST_COLUMNS:
+        text = f"{files.path('predictions')}: {wide:,} numbers a sample are too many for columns"
+        raise InputError(f"{text}; `torch.load` reads them as tensors")
     columns: dict[str, Tensor] = {}
     for task, told in kept.items():
         target, labelled = told["target"].double(), told["labelled"]

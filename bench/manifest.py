@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
-from bench.cell import TimingBlock, TrainCell
+from bench.cell import ProfileUnit, TimingBlock, TrainCell
 from bench.planning import Plan
 from bench.records import MANIFEST_VERSION
 from bench.store import Store, write_json
@@ -20,6 +21,7 @@ def write_manifest(
     cells: Mapping[tuple[str, int], TrainCell],
     blocks: list[TimingBlock],
     command: str,
+    profiles: Mapping[str, ProfileUnit] = MappingProxyType({}),
 ) -> None:
     """Say which records belong to which variant of the suite; `command` asked for them."""
     arms = plan.arms
@@ -49,6 +51,7 @@ def write_manifest(
                 "time": [
                     block.record_id(arms[variant.name]) for block in blocks if variant.name in arms
                 ],
+                "profile": profiles[variant.name].id if variant.name in profiles else None,
             }
             for variant in (*plan.variants, *plan.twins)
         ],

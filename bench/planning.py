@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from bench.cell import TimingArm, TimingBlock, TrainCell, timed_part
+from bench.cell import ProfileUnit, TimingArm, TimingBlock, TrainCell, timed_part
 from bench.expansion import Expansion, expand, key_of
 from bench.family import members
 from bench.matching import MATCH, WIDTH
@@ -103,6 +103,21 @@ class Plan:
     def arms(self) -> dict[str, TimingArm]:
         """The arm of each variant; variants whose steps cost the same share one."""
         return {variant.name: TimingArm(timed_part(variant.config)) for variant in self.variants}
+
+    def profiles(self, device_name: str) -> dict[str, ProfileUnit]:
+        """What is profiled of each variant: its training step at the first batch size timed."""
+        timing, (base, *_) = self.suite.timing, self.variants
+        sizes = timing.batch_sizes if timing is not None else ()
+        size = (sizes or (base.config["train"]["batch_size"],))[0]
+        return {
+            variant.name: ProfileUnit(
+                self.arms[variant.name],
+                description_of(variant.config).fingerprint,
+                size,
+                device_name,
+            )
+            for variant in self.variants
+        }
 
     def blocks(self, device_name: str) -> list[TimingBlock]:
         """The timing blocks: all arms together, once for each mode and batch size."""

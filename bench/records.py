@@ -48,6 +48,7 @@ _TIMED: Mapping[str, type] = {
     "device_name": str,
     "summary": dict,
 }
+_PROFILED: Mapping[str, type] = {"batch_size": int, "overhead": float, "summary": dict}
 _MANIFEST: Mapping[str, type] = {
     "suite": str,
     "question": str,
@@ -80,6 +81,9 @@ def as_record(value: object, identity: str) -> Record:
     _check(record, _ALL)
     if record["kind"] == "time":
         _check(record, _TIMED)
+    elif record["kind"] == "profile":
+        if record["status"] == "ok":
+            _check(record, _PROFILED)
     elif record["status"] == "ok":
         _check(record, _TRAINED)
         for key in ("scores", "task_scores"):

@@ -10,6 +10,7 @@ from typing import Any
 from bench import environment
 from bench.cell import TimingBlock, TrainCell
 from bench.errors import InputError
+from bench.execution.profiling import Profiling
 from bench.execution.run import FailFastError, Options, Run
 from bench.execution.shared import folder_of_run
 from bench.execution.timing import Timing
@@ -58,7 +59,8 @@ def run_plan(
     with ExitStack() as stack:
         try:
             described = store.write_environment(describe(options.device))
-            write_manifest(plan, store, cells, blocks, command)
+            profiles = plan.profiles(environment.device_name(options.device))
+            write_manifest(plan, store, cells, blocks, command, profiles)
             data = stack.enter_context(folder_of_run(store.shared))
         except OSError as error:
             raise InputError(f"{store.root}: nothing can be written there: {error}") from None
@@ -90,6 +92,32 @@ def run_plan(
         not_run=len(others) - reused,
         moved=moved,
     )
+
+
+def profile_plan(
+    plan: Plan, store: Store, options: Options, progress: Progress, command: str
+) -> dict[str, str]:
+    """Bring the profile of every variant into the store; variants that failed, and why.
+
+    Traces go below `traces/` in the suite's folder. Raises InputError where the store cannot be
+    written.
+    """
+    name = environment.device_name(options.device)
+    units = plan.profiles(name)
+    check_environment(options.device)
+    with ExitStack() as stack:
+        try:
+            described = store.write_environment(describe(options.device))
+            cells, blocks = plan.cells(options.device.type), plan.blocks(name)
+            write_manifest(plan, store, cells, blocks, command, units)
+            data = stack.enter_context(folder_of_run(store.shared))
+        except OSError as error:
+            raise InputError(f"{store.root}: nothing can be written there: {error}") from None
+        identities = [unit.id for unit in units.values()]
+        again = _failed_before(identities, store) if options.retry_failed else {}
+        run = Run(store, options, described, data, again)
+        Profiling(run, progress, store.suite_folder(plan.suite.name) / "traces").profile(units)
+        return {n: told for n, unit in units.items() if (told := run.failure(unit.id))}
 
 
 def _distinct(cells: Mapping[tuple[str, int], TrainCell]) -> list[TrainCell]:

@@ -13,11 +13,9 @@ from mtmm.source import combine, file_hash, tree_hash
 
 TRAINING_CORE = (
     "bench.checkpoint",
-    "bench.conforming",
     "bench.diagnostics",
     "bench.evaluation",
     "bench.frozen",
-    "bench.keeping",
     "bench.loading",
     "bench.missing",
     "bench.numerics",
@@ -68,6 +66,23 @@ TIMING_CORE = (
     "bench.timing.workload",
 )
 """The modules a timing block runs through, besides the training core."""
+
+PROFILING_CORE = (
+    "bench.profiling.activity",
+    "bench.profiling.attribution",
+    "bench.profiling.findings",
+    "bench.profiling.joining",
+    "bench.profiling.kernels",
+    "bench.profiling.kinds",
+    "bench.profiling.nesting",
+    "bench.profiling.parts",
+    "bench.profiling.scopes",
+    "bench.profiling.session",
+    "bench.profiling.summary",
+    "bench.profiling.trace",
+    "bench.profiling.work",
+)
+"""The modules a profile is made and read by, besides the training core."""
 
 
 @cache

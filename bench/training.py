@@ -179,7 +179,7 @@ def _train(
     if "name" in config["model"]:
         check_model(step.model, step.objectives, bundle, device, step.around)
     asked = conditions(config, bundle, seed)
-    frozen = freeze_features(config, step.model, bundle, step.around)
+    frozen = freeze_features(config, step.model, bundle, step.around, device)
     step.diary = Diary(tuple(step.objectives), config["train"]["diagnostics"])
     groups = islands(step.model, tuple(step.objectives))
     progress = Progress(selections=[Selection(island.tasks) for island in groups])

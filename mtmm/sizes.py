@@ -17,6 +17,7 @@ from mtmm.encoders import ENCODERS
 from mtmm.encoders.base import Encoder, Stage
 from mtmm.fusion import FUSIONS
 from mtmm.fusion.base import Fusion
+from mtmm.fusion.tokens import TokenFusion
 from mtmm.heads import HEADS
 from mtmm.model import PathModel, build_model
 from mtmm.registry import settings_in
@@ -50,6 +51,10 @@ def misfits(config: Config, description: Description) -> Iterator[Problem]:
             text = f"encoder '{encoder['name']}'{text}: {wrong.text}"
             fitting = False
             yield Problem(("encoders", modality.name), text, combination=wrong.fits)
+        elif _lacks_tokens(config, modality):
+            text = f"encoder '{encoder['name']}' has no tokens with these settings"
+            text = f"{text}, which fusion '{config['fusion']['name']}' needs of every modality"
+            yield Problem(("encoders", modality.name), text, combination=True)
     for task in description.tasks:
         head = _head(config, task)
         if isinstance(head, _Failure):
@@ -177,6 +182,15 @@ def _encoder_failure(config: Config, modality: Modality, width: int) -> _Failure
         if min(stage.out_shape, default=1) < 1:
             return _Failure(f"its stage '{name}' would give {list(stage.out_shape)}", fits=True)
     return None
+
+
+def _lacks_tokens(config: Config, modality: Modality) -> bool:
+    """Whether the fusion needs tokens, which an encoder of this class has with other settings."""
+    fusion = FUSIONS[config["fusion"]["name"]]
+    encoder = _encoder(config["encoders"][modality.name], modality, config["width"])
+    if not (issubclass(fusion, TokenFusion) and fusion.needs_tokens):
+        return False
+    return isinstance(encoder, Encoder) and (encoder.map_stage or encoder.token_stage) is None
 
 
 def _fusion_size(config: Config, encoders: Mapping[str, Any]) -> int | _Failure | None:

@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
-from bench.errors import OK
+from rich.console import Console
+
+from bench.commands.report import write_files
+from bench.commands.request import Request, check_results
+from bench.environment import command
+from bench.errors import FAILED, OK
+from bench.execution.run import Options
 from bench.profiling.summary import summarise
 from bench.profiling.text import summary_text
 from bench.profiling.trace import read_trace
+from bench.progress import Progress
+from bench.report.analysis import analyse
+from bench.report.columns import one_line
+from bench.report.parts import kinds_table, part_notes, printed_kinds, printed_parts
+from bench.report.table import aligned
+from bench.running import profile_plan
+from bench.store import Store
+
+
+def profile_suite(suite: Path, request: Request, options: Options, *, quiet: bool) -> int:
+    """Profile the variants of a suite that were not yet, print what parts cost, and report."""
+    plan = request.plan(suite)
+    check_results(request.results, [plan.suite.name])
+    store, progress = Store(request.results), Progress(Console(stderr=True), quiet=quiet)
+    failed = profile_plan(plan, store, options, progress, command())
+    analysis = analyse(store.suite_folder(plan.suite.name))
+    profiles = analysis.results.profiles
+    for columns in (printed_parts(analysis.parts), printed_kinds(kinds_table(profiles))):
+        print(aligned(columns) if columns else "", end="\n" if columns else "")
+    print("\n".join(f"- {note}" for note in part_notes(profiles)))
+    for name, reason in failed.items():
+        print(f"failed: {one_line(name)}: {one_line(reason)}", file=sys.stderr)
+    write_files(analysis)
+    return FAILED if failed else OK
 
 
 def profile_trace(path: Path, as_json: bool) -> int:

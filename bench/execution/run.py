@@ -66,13 +66,20 @@ class Run:
         return identity in self.again and self.store.stamp(identity) == self.again[identity]
 
     def set_aside(self, identity: str) -> None:
-        """Set a record aside that is to be replaced; its unit's lock is held. Raises OSError."""
-        if self.is_to_replace(identity):
-            self.store.set_aside(identity, "failed or without its files, to be run again")
+        """Set a failed record aside that is to be replaced; its unit's lock is held.
+
+        That of a cell that lacks its files stays until there is a better one. Raises OSError.
+        """
+        if self.is_to_replace(identity) and not self._has_finished(identity):
+            self.store.set_aside(identity, "failed, to be tried again")
 
     def keep(self, identity: str, record: Mapping[str, Any], log: Path) -> None:
         """Write the record of a unit that was run; one that has failed names its log."""
         self.made.add(identity)
+        if record["status"] not in FINE and self._has_finished(identity):
+            text = f"its files could not be kept: {record['status']}: {record['reason']}"
+            self.unwritten[identity] = f"{text}; its record stays"
+            return
         if record["status"] not in FINE and log.exists():
             record = {**record, "log": f"logs/{log.name}"}
         try:
@@ -80,6 +87,10 @@ class Run:
             self.store.write(identity, {**record, "environment": self.environment})
         except OSError as error:
             self.unwritten[identity] = f"its record could not be written: {error}"
+
+    def _has_finished(self, identity: str) -> bool:
+        record = self.store.read(identity)
+        return record is not None and record["status"] in FINE
 
     def lose(self, identity: str, error: OSError) -> None:
         """Note that a unit could not even be started."""

@@ -106,7 +106,7 @@ class Training:
                 self._release(locks, identity)
                 continue
             del pending[identity]
-            if self.run.store.has(identity):
+            if self.run.store.has(identity) and not self.run.is_to_replace(identity):
                 self._release(locks, identity)
                 self.stage.ended(label, "trained by another run")
                 continue

@@ -14,6 +14,7 @@ from bench.compare import Comparison, compare
 from bench.records import FINE
 from bench.report.effects import Effects, ablations, base_of, effects
 from bench.report.frame import Results, Unit, load_results
+from bench.report.parts import part_table
 from bench.report.robustness import robustness
 from bench.report.scores import Scores, by_task
 from bench.report.verdict import verdict
@@ -49,6 +50,11 @@ class Analysis:
     def robustness(self) -> pd.DataFrame:
         """What variants score with less; no row where no suite has asked."""
         return robustness(self.results.frame, list(self.comparison.table["variant"]))
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """What the parts of profiled variants cost; no row where none was profiled."""
+        return part_table(self.results.profiles, self.results.frame)
 
     @cached_property
     def frame_csv(self) -> str:

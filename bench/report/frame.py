@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.errors import InputError
 from bench.records import Record, UnusableError, as_manifest
+from bench.report.parts import part_columns
 from bench.rounds import Medians, round_medians, typical_ms
 from bench.store import Store
 
@@ -53,6 +54,8 @@ class Results:
     curves: pd.DataFrame
     dynamics: pd.DataFrame
     rounds: pd.DataFrame
+    profiles: Mapping[str, Record]
+    """The finished profiles by variant."""
 
 
 def load_manifest(folder: str | Path) -> dict[str, Any]:
@@ -78,7 +81,8 @@ def load_frame(folder: str | Path) -> pd.DataFrame:
     `config.<path>`, `train.*`, `val.<task>.<metric>`, `test.<task>.<metric>`,
     `val.<task>.score`, `test.<task>.score`, `val.score`, `test.score`, `params`, where asked for
     `robust.<condition>.*` and `shapley.<modality>`, and on rows of
-    kind `time` also `time.*`, `samples_per_s`, `peak_mib`, `flops`. What a unit did not produce
+    kind `time` also `time.*`, `samples_per_s`, `peak_mib`, `flops` and, where the variant was
+    profiled, `cost.<part>.*`. What a unit did not produce
     is missing in its row.
     """
     return load_results(folder).frame
@@ -88,11 +92,13 @@ def load_results(folder: str | Path) -> Results:
     """All that a report needs; raises InputError where there are no results of a suite."""
     folder = _by_name(Path(folder))
     manifest = load_manifest(folder)
-    rows, units, curves, rounds = [], [], [], []
+    store = Store(folder.parent)
+    rows, units, curves, rounds, profiles = [], [], [], [], _profiles(manifest, store)
     dynamics: list[tuple[str, int, int, str, str, float]] = []
-    for head, config, record in _records(manifest, Store(folder.parent)):
+    for head, config, record in _records(manifest, store):
         produced = _train(record) if head["kind"] == "train" else _time(record)
-        rows.append(head | config | produced)
+        row = head | config | produced
+        rows.append(row | part_columns(profiles.get(head["variant"]), row))
         units.append(_unit(head, record))
         if record["status"] == "ok" and head["kind"] == "train":
             curves += _curve(head, record)
@@ -109,7 +115,15 @@ def load_results(folder: str | Path) -> Results:
             dynamics, columns=["variant", "seed", "epoch", "kind", "name", "value"]
         ),
         rounds=pd.DataFrame(rounds, columns=["variant", "block", "round", "step_ms"]),
+        profiles=profiles,
     )
+
+
+def _profiles(manifest: Mapping[str, Any], store: Store) -> dict[str, Record]:
+    """By variant, the profiles that have been made and went well."""
+    named = {v["name"]: v["profile"] for v in manifest["variants"] if v.get("profile")}
+    found = {name: store.read(identity) for name, identity in named.items()}
+    return {name: record for name, record in found.items() if record and record["status"] == "ok"}
 
 
 def _by_name(folder: Path) -> Path:

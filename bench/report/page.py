@@ -20,6 +20,7 @@ from bench.report.environments import environments
 from bench.report.figures.style import Empty
 from bench.report.frame import Unit, flatten
 from bench.report.notes import notes
+from bench.report.parts import part_notes
 from bench.report.robustness import NOTES
 from bench.report.settings import ABSENT, differences, full_name, value_at
 from bench.report.svg import inline
@@ -78,7 +79,11 @@ def page(
             command=manifest["command"],
             files=[(path, quote(path)) for path in files],
             frame=_embedded(frame_csv),
-            notes=[*notes(analysis.comparison), *(NOTES if "robustness" in rows else ())],
+            notes=[
+                *notes(analysis.comparison),
+                *(NOTES if "robustness" in rows else ()),
+                *part_notes(analysis.results.profiles),
+            ],
             version=__version__,
         )
     )

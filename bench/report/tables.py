@@ -17,6 +17,7 @@ from bench.report.columns import (
     single_task_columns,
     wide_columns,
 )
+from bench.report.parts import kinds_table, printed_kinds, printed_parts
 from bench.report.robustness import robustness_columns
 
 _SINGLE_TASK = ("gain.", "delta_m_")
@@ -36,6 +37,8 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
         "single_task": single_task_columns(comparison),
         "cost": cost_columns(comparison),
         "robustness": robustness_columns(analysis.robustness),
+        "parts": printed_parts(analysis.parts),
+        "kinds": printed_kinds(kinds_table(analysis.results.profiles)),
         "effects": effect_columns(analysis.effects.table),
         "ablations": ablation_columns(analysis.ablations),
     }
@@ -50,6 +53,8 @@ def full_tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
         "single_task": single_task,
         "cost": cost,
         "robustness": analysis.robustness,
+        "parts": analysis.parts,
+        "kinds": kinds_table(analysis.results.profiles),
         "tasks": analysis.by_task,
         "effects": analysis.effects.table,
         "ablations": analysis.ablations,

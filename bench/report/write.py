@@ -13,11 +13,15 @@ from bench.report.files import write_file
 from bench.report.frame import load_results
 from bench.report.index import write_index, write_summary
 from bench.report.latex import to_latex
+from bench.report.parts import kinds_table, part_notes, printed_kinds, printed_parts
 from bench.report.robustness import NOTES, robustness_columns
 from bench.report.table import code, github, markdown, to_csv, to_markdown
 from bench.report.tables import full_tables, printed_tables
 
-_TABLES = {"accuracy", "single_task", "cost", "robustness", "tasks", "effects", "ablations"}
+_TABLES = {
+    *("accuracy", "single_task", "cost", "robustness", "parts", "kinds"),
+    *("tasks", "effects", "ablations"),
+}
 
 Files = Iterator[tuple[str, str | bytes]]
 """Paths in the suite's folder, and contents."""
@@ -62,6 +66,10 @@ def _markdown(analysis: Analysis) -> Files:
     less = robustness_columns(analysis.robustness)
     if less:
         lines += [github(less), "", *(f"- {markdown(note)}" for note in NOTES), ""]
+    profiles = analysis.results.profiles
+    for columns in (printed_parts(analysis.parts), printed_kinds(kinds_table(profiles))):
+        lines += [github(columns), ""] if columns else []
+    lines += [*(f"- {markdown(note)}" for note in part_notes(profiles)), ""] if profiles else []
     if analysis.skips:
         told = [f"{skip['variant']}: {skip['reason']}" for skip in analysis.skips]
         lines += ["Skipped:", "", *(f"- {markdown(text)}" for text in told), ""]

@@ -6,9 +6,10 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -59,7 +60,7 @@ def cached(
             return stored
         tensors = build()
         try:
-            _write(path, tensors)
+            save(path, tensors)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             _warn_unwritable(path, error)
         return tensors
@@ -78,12 +79,16 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     return stored
 
 
-def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    # The lock is held, so the name is ours, and what a killed process left there is overwritten.
+def save(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a file of tensors whole or not at all; whoever writes there holds a lock.
+
+    Raises OSError, or as PyTorch's writer does RuntimeError, where the disk is full.
+    """
+    # The name is ours, and what a killed process left there is overwritten.
     temporary = path.with_suffix(".tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(tensors, file)
+            torch.save(dict(value), file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtmm.data.cache import file_hash
 from mtmm.spec import Modality
 
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]
@@ -62,14 +63,15 @@ def digest(weights: str) -> str:
 
 @lru_cache(maxsize=64)
 def _digest(weights: str, size: int, changed: int) -> str:
-    return file_hash([Path(weights)])
+    with Path(weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(net: nn.Module, weights: str, *, aside: tuple[str, ...]) -> None:
     """Put the weights of a file into a network, all of them but the parts `aside`.
 
     ValueError where the file holds no weights, or those of another network. On PyTorch's `meta`
-    device names and shapes are checked, and nothing is read.
+    device names and shapes are checked, no more.
     """
     digest(weights)  # a file that cannot be read is told as such
     state = {k: v for k, v in _read(weights).items() if not k.startswith(aside)}
@@ -97,7 +99,9 @@ def _read(weights: str) -> Mapping[str, Tensor]:
 
             made: object = load_file(weights)
         else:
-            made = torch.load(weights, "cpu", weights_only=True)
+            # Mapped, where the file allows it: a plan needs no more than names and shapes.
+            mapped = zipfile.is_zipfile(weights)
+            made = torch.load(weights, "cpu", weights_only=True, mmap=mapped)
     except Exception as error:
         text = f"`weights` must be a state dict that torch.save has written; {weights}"
         raise ValueError(f"{text} cannot be read: {' '.join(str(error).split())[:200]}") from None
@@ -125,11 +129,13 @@ def shapes(
             stage.eval()
             try:
                 x = stage(x)
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except (RuntimeError, AssertionError, AttributeError, ValueError) as error:
                 size = " × ".join(map(str, modality.shape[1:]))
                 text = f"{told} cannot read '{modality.name}' of {size}"
                 why = " ".join(str(error).split())[:160]
                 raise ValueError(f"{text} (set `size`, as 224): {why}") from None
+            if not isinstance(x, Tensor):
+                raise ValueError(f"{told} hands on a {type(x).__name__}, not one tensor")
             found[name] = tuple(x.shape[1:])
             stage.train()
     return found

@@ -56,11 +56,10 @@ class Timm(Encoder):
     @classmethod
     def content(cls, *, model: str = "resnet18", weights: str | None = None, **_: Any) -> str:
         """See `Encoder.content`."""
-        if weights is None:
-            return ""
-        if is_file(weights):
-            return digest(weights)
         timm = _timm()
+        code = f"timm {timm.__version__}"
+        if weights is None or is_file(weights):
+            return code if weights is None else f"{code} {digest(weights)}"
         if weights != _PRETRAINED:
             text = f"`weights` must be '{_PRETRAINED}' or a file"
             raise ValueError(f"{text}; found '{weights}'")
@@ -70,7 +69,7 @@ class Timm(Encoder):
             raise ValueError(f"`weights`: timm has none for '{model}': {error}") from None
         if not told.has_weights:
             raise ValueError(f"`weights`: timm has none for '{model}'")
-        return f"timm {timm.__version__} {told.architecture}.{told.tag} {told.url}"
+        return f"{code} {told.architecture}.{told.tag} {told.url}"
 
 
 class _Features(nn.Module):
@@ -104,8 +103,9 @@ def _apart(net: nn.Module, x: Tensor, read: nn.Module) -> tuple[nn.Module, nn.Mo
     """
     run: list[str] = []
     hooks = [
-        child.register_forward_pre_hook(lambda *_, name=name: run.append(name))
-        for name, child in net.named_children()
+        part.register_forward_pre_hook(lambda *_, name=name: run.append(name.partition(".")[0]))
+        for name, part in net.named_modules()
+        if name
     ]
     mode = net.training
     net.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from torch import nn
@@ -53,9 +54,10 @@ class Torchvision(Encoder):
     @classmethod
     def content(cls, *, model: str = "resnet18", weights: str | None = None, **_: object) -> str:
         """See `Encoder.content`."""
+        code = f"torchvision {version('torchvision')}"
         if weights is None or is_file(weights):
-            return "" if weights is None else digest(weights)
-        return str(_named(model, weights).url)  # it ends in the first digits of the hash
+            return code if weights is None else f"{code} {digest(weights)}"
+        return f"{code} {_named(model, weights).url}"  # it ends in the first digits of the hash
 
 
 def _network(model: str, weights: str | None) -> nn.Module:
@@ -67,7 +69,9 @@ def _network(model: str, weights: str | None) -> nn.Module:
         raise ValueError(f"`model` must be a classifier of torchvision{nearest(model, names)}")
     further: dict[str, Any] = {}
     if model in ("googlenet", "inception_v3"):
-        further = {"aux_logits": False, "init_weights": weights is None}
+        # Their weights are for inputs that are scaled once more, as torchvision does with them.
+        scaled = weights is not None
+        further = {"aux_logits": False, "init_weights": not scaled, "transform_input": scaled}
     if weights is None or is_file(weights):
         net: nn.Module = models.get_model(model, weights=None, **further)
         if weights is not None:

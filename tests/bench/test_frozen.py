@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,18 @@ import pytest
 import torch
 from torchvision import models
 
-from bench import frozen
+from bench import frozen, training
 from bench.frozen import freeze_features
+from bench.selection import select
 from bench.training import build_step, train
 from bench.variant import resolve_variant
 from mtmm.data import DATASETS
+from mtmm.encoders import ENCODERS
+from mtmm.encoders.base import State
+from mtmm.encoders.lenet import LeNet
 from mtmm.model import PathModel
 from mtmm.settings import Problem
-from mtmm.spec import DataBundle, in_memory
+from mtmm.spec import DataBundle, Features, in_memory
 from tests.conftest import SUITE
 
 CPU = torch.device("cpu")
@@ -159,7 +165,7 @@ def test_separate_paths_with_the_same_weights_share_their_features(
 def test_of_other_models_nothing_changes(changes: dict[str, Any], bundle: DataBundle) -> None:
     config = resolved(**changes)
     step = build_step(config, bundle, seed=0, device=CPU)
-    made = freeze_features(config, step.model, bundle, step.around)
+    made = freeze_features(config, step.model, bundle, step.around, CPU)
     assert made.modalities == ()
     assert made.bundle is bundle
 
@@ -173,7 +179,7 @@ def test_only_the_frozen_one_of_two_encoders_is_replaced_until_restored(
     step.model.eval()
     batch = in_memory(bundle.test)
     before = step.model(batch.inputs, batch.present).outputs
-    made = freeze_features(config, step.model, bundle, step.around)
+    made = freeze_features(config, step.model, bundle, step.around, CPU)
     assert made.modalities == ("text",)
     assert [m.kind for m in made.bundle.modalities] == ["image", "vector"]
     seen = in_memory(made.bundle.test)
@@ -193,3 +199,46 @@ def test_noise_meets_the_inputs_not_the_features(
     monkeypatch.setattr(frozen, "_MOST_BYTES", 0)
     every_step = train(config, bundle, seed=0, device=CPU)
     assert_alike(once["robustness"], every_step["robustness"])
+
+
+def test_an_encoder_that_reads_its_stages_in_its_own_way_runs_in_every_step(
+    bundle: DataBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Halved(LeNet):
+        def read(self, trail: Mapping[str, State]) -> Features:
+            made = super().read(trail)
+            return replace(made, vector=made.vector / 2)
+
+    monkeypatch.setitem(ENCODERS, "lenet", Halved)
+    config = resolved(**{"train.freeze": ["encoders.image"]})
+    step = build_step(config, bundle, seed=0, device=CPU)
+    assert freeze_features(config, step.model, bundle, step.around, CPU).modalities == ()
+
+
+def test_batches_from_workers_have_the_same_features(bundle: DataBundle) -> None:
+    resident = train(resolved(**ALL), bundle, seed=0, device=CPU)
+    loaded = train(resolved(**ALL, **{"train.loader_workers": 0}), bundle, seed=0, device=CPU)
+    assert "features_s" in loaded
+    assert_alike(resident, loaded)
+
+
+def test_it_goes_on_from_a_checkpoint(
+    bundle: DataBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = resolved(**ALL, **{"train.checkpoint": 0.0, "train.epochs": 3})
+    whole = train(config, bundle, seed=0, device=CPU)
+
+    epochs: list[int] = []
+
+    def killed(*arguments: Any) -> None:
+        select(*arguments)
+        epochs.append(0)
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "select", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, bundle, seed=0, device=CPU, checkpoint=tmp_path / "cell.pt")
+    monkeypatch.setattr(training, "select", select)
+    assert (tmp_path / "cell.pt").exists()
+    assert_alike(whole, train(config, bundle, seed=0, device=CPU, checkpoint=tmp_path / "cell.pt"))

@@ -46,12 +46,16 @@ def test_the_feature_is_the_networks_own(model: str, tokens: int) -> None:
     assert parameters(encoder) == parameters(net)
 
 
-@pytest.mark.parametrize("model", ["mobilenetv3_small_050", "test_convnext", "test_vit"])
+@pytest.mark.parametrize(
+    "model", ["mobilenetv3_small_050", "test_convnext", "test_vit", "xcit_nano_12_p16_224"]
+)
 def test_its_stages_have_no_parameter_in_common(model: str) -> None:
-    encoder = Timm(COLOUR, 8, model=model)
+    side = 224 if model.endswith("224") else 160  # one whose blocks are in a ModuleList
+    encoder = Timm(COLOUR, 8, model=model, size=side)
     features, pool = (set(stage.parameters()) for stage in encoder.stages.values())
     assert features
     assert not features & pool
+    assert sum(map(parameters, encoder.stages.values())) == parameters(whole(model))
     encoder.to(torch.float64)  # what one stage runs moves with it
     encoder.eval()(torch.randn(1, 3, 160, 160, dtype=torch.float64))
 
@@ -67,7 +71,9 @@ def test_weights_of_a_file_and_what_they_are(tmp_path: Path) -> None:
         encoder = Timm(COLOUR, 8, model="resnet10t", weights=str(tmp_path / file)).eval()
         with torch.no_grad():
             torch.testing.assert_close(encoder(x).vector, net(x))
-        assert len(Timm.content(model="resnet10t", weights=str(tmp_path / file))) == 64
+        *_, digest = Timm.content(model="resnet10t", weights=str(tmp_path / file)).split()
+        assert len(digest) == 64
+    assert Timm.content(model="resnet10t") == f"timm {timm.__version__}"
     told = Timm.content(model="resnet18.a1_in1k", weights="pretrained")
     assert "resnet18.a1_in1k" in told
     with pytest.raises(ValueError, match="lacks"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_weights_by_name_come_from_torchvisions_cache(
 
 
 def test_the_content_is_that_of_the_file(file: Path, tmp_path: Path) -> None:
-    assert Torchvision.content(model="resnet18") == ""
+    assert Torchvision.content(model="resnet18") == f"torchvision {version('torchvision')}"
     before = Torchvision.content(model="resnet18", weights=str(file))
     other = tmp_path / "other.pth"
     other.write_bytes(file.read_bytes())
@@ -154,3 +155,13 @@ def test_what_will_not_do_is_said_before_anything_is_built(tmp_path: Path, file:
         with torch.device("meta"), pytest.raises(ValueError) as error:  # noqa: PT011
             make(modality, 8, **settings)
         assert text in str(error.value)
+
+
+def test_weights_of_inception_get_the_inputs_they_were_trained_on(tmp_path: Path) -> None:
+    net = models.googlenet(weights=None, init_weights=False, aux_logits=False)
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    encoder = Torchvision(COLOUR, 8, model="googlenet", weights=str(tmp_path / "net.pth")).eval()
+    net.transform_input = True  # as torchvision does with weights
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(x).vector, features_of(net.eval(), x))

@@ -1,0 +1,124 @@
+"""Bring profiles into the store: each variant alone on the machine, in a process of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.cell import ProfileUnit, components_of
+from bench.errors import InputError
+from bench.execution.isolated import ProcessDiedError, ProcessHangsError, call_isolated
+from bench.execution.locks import Machine
+from bench.execution.run import Run
+from bench.execution.unit import build_data
+from bench.failure import reason_of, status_of
+from bench.numerics import check_device, restored
+from bench.plugins import importable, load_again, own_of
+from bench.profiling.session import record_trace
+from bench.profiling.summary import summarise
+from bench.profiling.trace import read_trace
+from bench.progress import Progress
+from bench.records import Record
+from bench.timing.workload import first_batch
+from bench.training import build_step, threads
+from mtmm.components import Registration
+
+_SILENCE_S = 1200.0  # after which the process of a profile counts as hung
+
+
+@dataclass
+class Profiling:
+    """One run's profiles of variants; traces go below `folder`, into one folder a variant."""
+
+    run: Run
+    progress: Progress
+    folder: Path
+
+    def profile(self, units: Mapping[str, ProfileUnit]) -> None:
+        """Profile the variants that lack a record, or the trace that it tells of."""
+        missing = {name: unit for name, unit in units.items() if not self._is_there(name, unit)}
+        with self.progress.stage("profile", len(missing)) as stage:
+            for name, unit in missing.items():
+                stage.started(name)
+                with Machine().timing(
+                    lambda: stage.note("waiting: other runs on this machine work")
+                ):
+                    record = self._record(name, unit)
+                self.run.keep(unit.id, record, self.run.store.log(unit.id))
+                stage.ended(name, _told(record))
+
+    def trace(self, name: str, unit: ProfileUnit) -> Path:
+        """The file of a variant's trace."""
+        plain = re.sub(r"[^\w.=+-]", "_", name)
+        return self.folder / plain / f"{unit.id[:16]}.pt.trace.json.gz"
+
+    def _is_there(self, name: str, unit: ProfileUnit) -> bool:
+        record = self.run.store.read(unit.id)
+        if record is None or self.run.is_to_replace(unit.id):
+            return False
+        return record["status"] != "ok" or self.trace(name, unit).exists()
+
+    def _record(self, name: str, unit: ProfileUnit) -> Record:
+        own = own_of(components_of(unit.arm.config))
+        given = (unit, str(self.run.options.device), self.trace(name, unit).absolute())
+        try:
+            if not importable(own):
+                return profile_unit(*given)
+            log = self.run.store.log(unit.id)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            made: Record = call_isolated(
+                profile_unit, *given, own, folder=self.run.data, log=log, silence_s=_SILENCE_S
+            )
+            return made
+        except (ProcessDiedError, ProcessHangsError) as error:
+            return _record_of(unit, "error", f"the profiling process: {error}")
+        except InputError as error:
+            return _record_of(unit, "error", str(error))
+
+
+def profile_unit(
+    unit: ProfileUnit, device_text: str, trace: Path, own: Sequence[Registration] = ()
+) -> Record:
+    """Profile a variant into the file `trace`; its record.
+
+    `own` are the components that a new process has to register first; InputError if it cannot.
+    """
+    load_again(own)
+    device, config = torch.device(device_text), unit.arm.config
+    about = {"record": unit.id, "config": config, "batch_size": unit.batch_size}
+    try:
+        check_device(config["numerics"], device)
+        with threads(config["train"]["threads"]), restored():
+            bundle = build_data(config, device)
+            batch = first_batch(bundle, unit.batch_size).to(device)
+            step = build_step(config, bundle, seed=0, device=device)
+            overhead = record_trace(step, batch, trace, about)
+        told = summarise(read_trace(trace))
+    except Exception as error:
+        return _record_of(unit, status_of(error), reason_of(error))
+    return {
+        **_record_of(unit, "ok", ""),
+        "overhead": overhead,
+        "summary": {**told, "trace": f"{trace.parent.name}/{trace.name}"},
+    }
+
+
+def _record_of(unit: ProfileUnit, status: str, reason: str) -> Record:
+    return {
+        "kind": "profile",
+        "config": unit.arm.config,
+        "batch_size": unit.batch_size,
+        "device_name": unit.device_name,
+        "status": status,
+        "reason": reason,
+    }
+
+
+def _told(record: Record) -> str:
+    if record["status"] != "ok":
+        return f"{record['status']}: {record['reason']}"
+    return f"{100 * record['summary']['unattributed_share']:.1f} % not attributed"

@@ -1,0 +1,59 @@
+"""A training step under PyTorch's profiler: its trace, and how much slower that made it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, schedule
+
+from bench.profiling.scopes import scoped
+from bench.step import TrainStep
+from mtmm.spec import Batch
+
+ACTIVE = 5
+"""Steps in a trace."""
+
+_WAIT, _WARM = 1, 2
+_PLAIN = 10  # steps without the profiler, before and again after
+METADATA = "mtmm_bench"
+"""The key of a trace under which it says what it is of."""
+
+
+def record_trace(step: TrainStep, batch: Batch, path: Path, about: Mapping[str, Any]) -> float:
+    """Profile steps on one batch into the file `path`; profiled over plain time of a step.
+
+    The trace holds `about` and has names for the parts of the step. Times in it are slowed down by
+    the profiler: what they are good for is shares.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cuda = batch.device.type == "cuda"
+
+    def one() -> float:
+        started = time.perf_counter()
+        step(batch)
+        if cuda:
+            # So that no kernel runs into the next step, where the profiler would count it.
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    for _ in range(_WARM):
+        one()
+    plain = [one() for _ in range(_PLAIN)]
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    rounds = schedule(wait=_WAIT, warmup=_WARM, active=ACTIVE, repeat=1)
+    times = []
+    with scoped(step), profile(activities=activities, schedule=rounds) as profiler:
+        for _ in range(_WAIT + _WARM + ACTIVE):
+            times.append(one())
+            if len(times) == _WAIT + _WARM + ACTIVE:
+                profiler.add_metadata_json(METADATA, json.dumps(dict(about)))
+            profiler.step()
+    profiler.export_chrome_trace(str(path))
+    plain += [one() for _ in range(_PLAIN)]
+    return statistics.median(times[-ACTIVE:]) / statistics.median(plain)
