@@ -177,7 +177,8 @@ def _train(
     }
     _check_scores(step.objectives, constants)
     if "name" in config["model"]:
-        check_model(step.model, step.objectives, bundle, device, step.around)
+        space = step.descent.usage.space
+        check_model(step.model, step.objectives, bundle, device, step.around, space)
     asked = conditions(config, bundle, seed)
     frozen = freeze_features(config, step.model, bundle, step.around, device)
     step.diary = Diary(tuple(step.objectives), config["train"]["diagnostics"])

@@ -143,7 +143,8 @@ class Descent:
         """Where the tasks meet, as far as the model says."""
         z = shared.z or ()
         last = [] if shared.last is None else _moved(shared.last.parameters())
-        theta = _moved(parameter for group in shared.theta.values() for parameter in group)
+        # Once, whatever groups a parameter is in: twice it would get twice its gradient.
+        theta = _moved(dict.fromkeys(p for group in shared.theta.values() for p in group))
         if space == "z" and not theta:
             theta = reached(z)
         spaces: Mapping[Space, Sequence[Tensor]] = {"theta": theta, "z": z, "last": last}
