@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor, nn
 
+from bench.cell import TrainCell
 from bench.errors import InputError
 from bench.keeping import Keep, kept_predictions, kept_weights
 from bench.records import Record
@@ -30,7 +32,7 @@ def load_model(folder: str | Path, *, variant: str, seed: int) -> nn.Module:
 
     `folder` is that of a suite's results, whose variants had `train.keep: [weights]`. Components of
     your own have to be registered before. Its `forward(inputs, present)` takes batches of the data
-    set. Raises InputError where there is none.
+    set. Warns where its code has changed since, raises InputError where there is none.
     """
     record, files = _cell(Path(folder), variant, seed)
     config = record["config"]
@@ -38,6 +40,7 @@ def load_model(folder: str | Path, *, variant: str, seed: int) -> nn.Module:
         raise InputError(f"{folder}: its records are of a loop of your own, which kept no weights")
     try:
         model = build_model(config["model"], _data_of(config), seed=seed)
+        _warn_if_changed(record, f"{folder}: '{variant}' with seed {seed}")
         model.load_state_dict(kept_weights(files))
     except ConfigError as error:
         text = "components of your own have to be registered first"
@@ -105,6 +108,15 @@ def _cell(folder: Path, variant: str, seed: int) -> tuple[Record, Keep]:
         why = "not run yet" if record is None else f"{record['status']}: {record['reason']}"
         raise InputError(f"{folder}: '{variant}' with seed {seed} has not finished: {why}")
     return record, Keep(store.kept(cells[seed]), ())
+
+
+def _warn_if_changed(record: Record, what: str) -> None:
+    """Say that a model is not the one that was trained: its code, data or libraries are others."""
+    config, seed, data = record["config"], record["seed"], record["data"]
+    now = {TrainCell(config, seed, data, device).id for device in ("cpu", "cuda")}
+    if record["id"] not in now:
+        text = "was trained by other code, or another PyTorch, than there is now"
+        warnings.warn(f"{what} {text}: what it gives may differ", stacklevel=3)
 
 
 def _data_of(config: Mapping[str, Any]) -> Description:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,15 +20,12 @@ from bench.records import MANIFEST_VERSION
 from bench.report.frame import load_manifest
 from bench.sections import NAME
 from bench.store import Store, write_json
-from mtmm.heads import HEADS
+from bench.told import Measures, Told, number, plain, told, whole
 from mtmm.heads.base import Metric
 from mtmm.settings import found, listed
 
 COMMAND = "bench.record"
 """What a manifest names as its maker where no suite file is."""
-
-Measures = Mapping[str, Mapping[str, float]]
-"""Metrics by task and name."""
 
 Status = Literal["ok", "diverged", "oom", "timeout", "error"]
 
@@ -68,23 +65,31 @@ def record(
 
     Raises InputError where something will not do, or the folder holds a suite that was run.
     """
-    _check_names(suite, variant, seed)
+    _check_names(suite, variant)
+    seed = whole("`seed`", seed)
     _check_status(status, metrics)
-    known = _meanings(metrics, meanings or {}) if metrics is not None else {}
+    given = None if metrics is None else told(metrics, val or {}, trivial or {}, meanings or {})
+    settings = plain(config or {})
     store = Store(results)
     name = identity({"kind": "record", "suite": suite, "variant": variant, "seed": seed})
     started = datetime.now(UTC).isoformat(timespec="seconds")
     made: dict[str, Any] = {"kind": "train", "started": started, "status": status, "reason": reason}
-    made |= {"config": dict(config or {}), "seed": seed, "seconds": seconds, "params": params}
-    if metrics is not None:
-        made |= _trained(metrics, val or {}, _scores(metrics, known, trivial or {}))
+    made |= {"config": settings, "seed": seed}
+    made["seconds"] = None if seconds is None else number("`seconds`", seconds)
+    made["params"] = None if params is None else whole("`params`", params)
+    if given is not None:
+        made |= _trained(given)
     folder = store.suite_folder(suite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".manifest.lock"):
             manifest = _manifest(folder, suite)
-            _add(manifest, variant, dict(config or {}), {"seed": seed, "record": name})
-            manifest["metrics"] |= {m: asdict(meaning) for m, meaning in known.items()}
+            if given is not None:
+                _check_alike(manifest, variant, name, given)
+                manifest["tasks"] = manifest.get("tasks", {}) | _tasks(given)
+                manifest["metrics"] |= {m: asdict(how) for m, how in given.meanings.items()}
+            tasks = None if given is None else list(given.test)
+            _add(manifest, variant, settings, {"seed": seed, "record": name, "tasks": tasks})
             manifest["question"] = question or manifest["question"]
             manifest["baseline"] = baseline or manifest["baseline"] or variant
             manifest["base"] = manifest["baseline"]
@@ -97,18 +102,59 @@ def record(
     return name
 
 
-def _trained(metrics: Measures, val: Measures, scores: Mapping[str, float]) -> dict[str, Any]:
+def _trained(given: Told) -> dict[str, Any]:
     """What a train record with these results says; of steps and epochs it knows nothing."""
+    scores = given.scores
     return {
         "steps": None,
         "samples": None,
         "epochs": {},
-        "val": val,
-        "test": metrics,
+        "val": given.val,
+        "test": given.test,
         "scores": {"val": None, "test": sum(scores.values()) / len(scores)},
-        "task_scores": {"val": {}, "test": dict(scores)},
+        "task_scores": {"val": {}, "test": scores},
         "curve": [],
     }
+
+
+def _tasks(given: Told) -> dict[str, Any]:
+    """What a score of 0 stands for, by task: the same for every run that is compared."""
+    return {
+        task: {"primary": name, "trivial": given.trivial[task], **asdict(given.meanings[name])}
+        for task, name in given.primary.items()
+    }
+
+
+def _check_alike(manifest: dict[str, Any], variant: str, identity: str, given: Told) -> None:
+    """InputError where scores could not be compared with those that are there already."""
+    others = [
+        (entry["name"], cell)
+        for entry in manifest["variants"]
+        for cell in entry["train"]
+        if cell["record"] != identity and cell.get("tasks")
+    ]
+    for name, cell in others:
+        if name == variant and set(cell["tasks"]) != set(given.test):
+            text = f"all runs of '{variant}' must have the same tasks, seed {cell['seed']} has"
+            more = "one that lacks some is a failed run: `status`"
+            raise InputError(
+                f"`metrics`: {text} {listed(cell['tasks'])}; found {listed(given.test)} ({more})"
+            )
+    known = {task for _, cell in others for task in cell["tasks"]}
+    for task, fact in _tasks(given).items():
+        before = manifest.get("tasks", {}).get(task, fact) if task in known else fact
+        changed = ", ".join(f"{k} {before[k]}" for k in fact if not _same(before[k], fact[k]))
+        if changed:
+            text = f"task '{task}' must mean the same in all runs of '{manifest['suite']}'"
+            raise InputError(
+                f"{text}, where it has {changed}: use another `suite`, or the same values"
+            )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two facts are equal, but for the last digits of numbers."""
+    both = isinstance(one, float) and isinstance(other, float)
+    return math.isclose(one, other, abs_tol=1e-6) if both else one == other
 
 
 def _check_status(status: str, metrics: Measures | None) -> None:
@@ -120,60 +166,12 @@ def _check_status(status: str, metrics: Measures | None) -> None:
         raise InputError(f"{text}; found status '{status}' and metrics {found(metrics)}")
 
 
-def _check_names(suite: str, variant: str, seed: int) -> None:
+def _check_names(suite: str, variant: str) -> None:
     if not isinstance(suite, str) or not re.fullmatch(NAME, suite) or ".." in suite:
         text = "letters, digits, `_`, `-` and `.`, the first a letter or digit"
         raise InputError(f"`suite` must be a name for a folder: {text}; found {found(suite)}")
     if not isinstance(variant, str) or not variant.strip():
         raise InputError(f"`variant` must be a name; found {found(variant)}")
-    if type(seed) is not int or seed < 0:
-        raise InputError(f"`seed` must be a whole number at least 0; found {found(seed)}")
-
-
-def _meanings(metrics: Measures, own: Mapping[str, Metric]) -> dict[str, Metric]:
-    """Direction and ideal of every metric, in the order given."""
-    if not metrics or not all(metrics.values()):
-        raise InputError("`metrics` must be {task: {metric: value}} with a task and a metric")
-    built_in = {name: m for head in HEADS.values() for name, m in head.objective.metrics.items()}
-    known = {}
-    for task, name, value in _values(metrics):
-        if name not in own and name not in built_in:
-            text = f"`meanings` must say what metric '{name}' of task '{task}' means"
-            raise InputError(f"{text}: {{'{name}': Metric(higher_is_better=..., ideal=...)}}")
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            text = f"metric '{name}' of task '{task}' must be a finite number"
-            raise InputError(f"`metrics`: {text}; found {found(value)}")
-        known[name] = own.get(name) or built_in[name]
-    return known
-
-
-def _values(metrics: Measures) -> Iterator[tuple[str, str, float]]:
-    for task, of_task in metrics.items():
-        for name, value in of_task.items():
-            yield task, name, value
-
-
-def _scores(
-    metrics: Measures, known: Mapping[str, Metric], trivial: Mapping[str, float]
-) -> dict[str, float]:
-    """Where each task's primary metric lies between the trivial value and the ideal."""
-    strange = [task for task in trivial if task not in metrics]
-    if strange:
-        text = f"`trivial` must name tasks of `metrics` ({listed(metrics)})"
-        raise InputError(f"{text}; found {listed(strange)}")
-    scores = {}
-    for task, of_task in metrics.items():
-        name, value = next(iter(of_task.items()))
-        meaning = known[name]
-        if task not in trivial and not meaning.higher_is_better:
-            text = f"`trivial` must give '{name}' of task '{task}' for a constant prediction"
-            raise InputError(f"{text}: of a metric of which less is better 0 is the best")
-        worst = trivial.get(task, 0.0)
-        if worst == meaning.ideal:
-            text = f"`trivial` of task '{task}' is {worst:g}, the ideal of '{name}'"
-            raise InputError(f"{text}: no score can lie between")
-        scores[task] = (value - worst) / (meaning.ideal - worst)
-    return scores
 
 
 def _manifest(folder: Path, suite: str) -> dict[str, Any]:
@@ -190,6 +188,7 @@ def _manifest(folder: Path, suite: str) -> dict[str, Any]:
             "skips": [],
             "metrics": {},
             "blocks": {},
+            "tasks": {},
             "variants": [],
         }
     manifest = load_manifest(folder)

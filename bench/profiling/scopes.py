@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.autograd.profiler import record_function
 
 from bench.step import TrainStep
@@ -93,8 +93,9 @@ def _hooks(name: str, module: nn.Module) -> Iterator[Any]:
         open_ranges.append(record_function(PREFIX + name))
         open_ranges[-1].__enter__()  # type: ignore[no-untyped-call]
 
-    def leave(module: nn.Module, given: Any, made: Tensor) -> None:
+    def leave(module: nn.Module, given: Any, made: Any) -> None:
         open_ranges.pop().__exit__(None, None, None)
 
     yield module.register_forward_pre_hook(enter)
-    yield module.register_forward_hook(leave)
+    # Also after an exception: PyTorch ends the second forward pass of a checkpoint by one.
+    yield module.register_forward_hook(leave, always_call=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench.compare import Comparison, compare
+from bench.errors import InputError
 from bench.records import FINE
 from bench.report.effects import Effects, ablations, base_of, effects
 from bench.report.frame import Results, Unit, load_results
@@ -18,6 +19,7 @@ from bench.report.parts import part_table
 from bench.report.robustness import robustness
 from bench.report.scores import Scores, by_task
 from bench.report.verdict import verdict
+from mtmm.settings import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,15 @@ def analyse(folder: str | Path) -> Analysis:
 def compared(results: Results) -> Comparison:
     """The comparison of a suite's variants with its baseline."""
     manifest = results.manifest
-    family = family_of(manifest)
+    family, names = family_of(manifest), [v["name"] for v in manifest["variants"]]
+    if manifest["baseline"] not in names:
+        text = f"{results.folder}: the baseline '{manifest['baseline']}' has no record"
+        raise InputError(f"{text} (there are: {listed(names)})")
     return compare(
         _narrow(results.frame),
         baseline=manifest["baseline"],
-        single_task=manifest["single_task"],
+        # Records of one's own may name variants that come later.
+        single_task={k: v for k, v in manifest["single_task"].items() if {k, v} <= set(names)},
         metrics={
             name: Metric(metric["higher_is_better"], metric["ideal"])
             for name, metric in manifest["metrics"].items()

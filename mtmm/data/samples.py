@@ -81,7 +81,7 @@ def _stacked(about: Description, samples: Samples, problems: _Problems) -> Batch
     for row in range(count):
         try:
             sample = samples[row]
-        except (OSError, ValueError, LookupError) as error:  # of a file that is gone or broken, say
+        except Exception as error:  # of a file that is gone or broken, say
             problems.add("every item must be readable", row, f"{type(error).__name__}: {error}")
             continue
         values = _values(sample, [column.name for column in columns])

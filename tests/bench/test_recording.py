@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import bench
 from bench import InputError
@@ -14,7 +16,7 @@ from mtmm.heads.base import Metric
 SCORES = {"plain": (0.61, 0.58, 0.64), "mine": (0.70, 0.69, 0.72), "alone": (0.66, 0.61, 0.69)}
 
 
-def _record(results: Path, variant: str = "plain", seed: int = 0, **more: Any) -> str:
+def _record(results: Path, variant: str = "plain", seed: Any = 0, **more: Any) -> str:
     given: dict[str, Any] = {"metrics": {"script": {"accuracy": 0.5}}, **more}
     return bench.record("own", variant=variant, seed=seed, results=results, **given)
 
@@ -114,8 +116,12 @@ def test_a_suite_that_was_run_is_left_alone(suite: dict[str, Any], tmp_path: Pat
         bench.record("small", variant="x", seed=0, metrics={"s": {"accuracy": 1}}, results=tmp_path)
 
 
+BOTH = {"metrics": {"script": {"accuracy": 0.5}, "height": {"rmse": 2.5}}}
+BOTH["trivial"] = {"script": 0.2, "height": 4.0}  # type: ignore[dict-item]
+
+
 def test_a_baseline_can_be_named_later(results: Path) -> None:
-    _record(results, variant="mine", seed=3, baseline="mine")
+    _record(results, variant="mine", seed=3, baseline="mine", **BOTH)
     assert load_comparison(results / "own").baseline == "mine"
 
 
@@ -131,7 +137,7 @@ def test_a_run_that_came_to_nothing_counts(
     assert "3/4" in capsys.readouterr().out
     page = (results / "own" / "report.html").read_text(encoding="utf-8")
     assert "a loss was nan" in page
-    _record(results, "mine", 3)  # a second try that went well takes its place
+    _record(results, "mine", 3, **BOTH)  # a second try that went well takes its place
     assert set(bench.load(results / "own")["status"]) == {"ok"}
 
 
@@ -144,6 +150,89 @@ def test_a_run_that_came_to_nothing_counts(
     ],
 )
 def test_results_of_failed_runs_are_refused(more: Any, text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=text):
+        _record(tmp_path, **more)
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_baseline_that_was_never_recorded_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _record(tmp_path, baseline="mine", single_task={"plain": "alone"})
+    assert main(["report", str(tmp_path / "own")]) == 2
+    assert "the baseline 'mine' has no record (there are: plain)" in capsys.readouterr().err
+    _record(tmp_path, variant="mine")
+    assert main(["report", str(tmp_path / "own")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"metrics": {"script": {"accuracy": 0.5}}}, "all runs of 'mine' must have the same tasks"),
+        ({"variant": "new", "metrics": {"script": {"balanced_accuracy": 0.5}}}, "it has primary"),
+        ({"variant": "new", "trivial": {"script": 0.4, "height": 4.0}}, "it has trivial 0.2"),
+    ],
+)
+def test_runs_that_could_not_be_compared_are_refused(
+    more: dict[str, Any], text: str, results: Path
+) -> None:
+    given = {"variant": "mine", "seed": 9, **BOTH, **more}
+    if set(given["trivial"]) - set(given["metrics"]):
+        given["trivial"] = {"script": 0.2}
+    with pytest.raises(InputError, match=text):
+        _record(results, **given)
+    assert len(bench.load(results / "own")) == 9
+
+
+def test_fewer_tasks_in_a_variant_of_its_own_are_compared_on_those(results: Path) -> None:
+    for seed, accuracy in enumerate(SCORES["plain"]):
+        only = {"metrics": {"script": {"accuracy": accuracy}}, "trivial": {"script": 0.2}}
+        _record(results, "script alone", seed, **only)
+    table: Any = load_comparison(results / "own").table.set_index("variant")
+    assert table.loc["script alone", "difference"] == pytest.approx(0.0)
+
+
+def test_numbers_of_numpy_and_pytorch_are_numbers(tmp_path: Path) -> None:
+    _record(
+        tmp_path,
+        seed=np.int64(1),
+        metrics={"script": {"accuracy": torch.tensor(0.5)}},
+        trivial={"script": np.float32(0.25)},
+        config={"lr": np.float32(0.5), "sizes": np.arange(2)},
+        seconds=np.float64(3.0),
+        params=np.int64(7),
+    )
+    (row,) = bench.load(tmp_path / "own").to_dict("records")
+    assert row["test.script.accuracy"] == 0.5
+    assert row["test.script.score"] == pytest.approx(1 / 3)
+    assert row["config.lr"] == 0.5
+    assert row["config.sizes"] == "0+1"
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"metrics": {"script": 0.5}}, "`metrics` must be {task: {metric: value}}; found"),
+        ({"metrics": [0.5]}, "`metrics` must be {task: {metric: value}}; found"),
+        ({"metrics": {"script": {"accuracy": True}}}, "must be a finite number; found true"),
+        (
+            {"metrics": {"script": {"accuracy": 61.0}}},
+            r"cannot be better than 1 \(a share, not a p",
+        ),
+        ({"val": {"script": 3}}, "`val` must be {task: {metric: value}}"),
+        ({"trivial": {"script": "q"}}, "`trivial` of task 'script' must be a finite number"),
+        ({"trivial": {"script": float("nan")}}, "`trivial` of task 'script' must be a finite num"),
+        ({"trivial": 0.5}, "`trivial` must be {task: number}; found"),
+        ({"config": 3}, "`config` must be a mapping of settings; found"),
+        ({"config": {"o": object()}}, "`config` must hold numbers, words, lists and mappings: f"),
+        ({"meanings": {"foo": "up"}}, "`meanings` must be {metric: Metric"),
+        ({"meanings": {"accuracy": Metric(higher_is_better=False, ideal=0.0)}}, "as it is, which"),
+        ({"seconds": "long"}, "`seconds` must be a finite number"),
+        ({"params": "many"}, "`params` must be a finite number"),
+        ({"seed": 1.5}, "`seed` must be a whole number"),
+    ],
+)
+def test_what_is_no_result_is_told(more: dict[str, Any], text: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=text):
         _record(tmp_path, **more)
     assert not (tmp_path / "own").exists()
