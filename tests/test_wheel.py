@@ -97,10 +97,11 @@ class Installed:
     def run(self, program: str, *arguments: str, **variables: str) -> str:
         """What a program of the environment prints."""
         cache = str(self.environment / "cache")
+        own = {"XDG_CACHE_HOME": cache, "COLUMNS": "300", "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             [str(self.environment / "bin" / program), *arguments],
             cwd=self.folder,
-            env={**variables_here(), "XDG_CACHE_HOME": cache, "COLUMNS": "200", **variables},
+            env={**variables_here(), **own, **variables},
             capture_output=True,
             text=True,
         )
@@ -155,16 +156,15 @@ def test_a_new_user_gets_a_table_outside_of_the_clone(installed: Installed) -> N
     told = installed.run("mtmm-bench", "check", "--data", "mine.yaml")
     assert "input 'photo': image, 1 × 32 × 32" in told
     assert "task 'height': regression" in told
-    untimed = ["--set", "timing=off"]
-    told = installed.run("mtmm-bench", "plan", "mine.yaml", *untimed)
-    assert "4 train cells, 0 of them there" in told
-    told = installed.run("mtmm-bench", "run", "mine.yaml", *untimed)
+    # In a process of its own, as anywhere; one is enough.
+    told = installed.run("mtmm-bench", "run", "mine.yaml", "--set", "timing=off", "--workers", "1")
     table = [line.split() for line in told.splitlines()]
     assert {"variant", "score", "height", "script", "verdict"} <= {
         w for line in table for w in line
     }
-    for name, verdict in (("hard", "baseline"), ("separate", "distinguishable")):
-        assert any(line[:2] == [name, "2"] and line[-1] == verdict for line in table), told
+    judged = ("distinguishable", "better", "worse")
+    for name, verdicts in (("hard", ("baseline",)), ("separate", judged)):
+        assert any(line[:2] == [name, "2"] and line[-1] in verdicts for line in table), told
     assert "4 units run, 0 reused" in told
     results = installed.folder / "results"
     page = (results / "mine" / "report.html").read_text(encoding="utf-8")
@@ -176,11 +176,7 @@ def test_a_new_user_gets_a_table_outside_of_the_clone(installed: Installed) -> N
 
 
 def test_python_imports_the_wheel_and_not_the_clone(installed: Installed) -> None:
-    code = (
-        "import bench, mtmm\n"
-        "frame = bench.load  # loads the harness\n"
-        "print(mtmm.__version__, bench.__file__, mtmm.__file__, sep='\\n')\n"
-    )
+    code = "import bench, mtmm\nprint(mtmm.__version__, bench.__file__, mtmm.__file__, sep='\\n')\n"
     version, *files = installed.run("python", "-c", code).splitlines()
     assert version == __version__
     assert all(Path(file).is_relative_to(installed.environment) for file in files)
