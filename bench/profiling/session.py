@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,7 @@ def record_trace(step: TrainStep, batch: Batch, path: Path, about: Mapping[str, 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     rounds = schedule(wait=_WAIT, warmup=_WARM, active=ACTIVE, repeat=1)
     times = []
-    with scoped(step), profile(activities=activities, schedule=rounds) as profiler:
+    with scoped(step), _quiet(), profile(activities=activities, schedule=rounds) as profiler:
         for _ in range(_WAIT + _WARM + ACTIVE):
             times.append(one())
             if len(times) == _WAIT + _WARM + ACTIVE:
@@ -57,3 +59,11 @@ def record_trace(step: TrainStep, batch: Batch, path: Path, about: Mapping[str, 
     profiler.export_chrome_trace(str(path))
     plain += [one() for _ in range(_PLAIN)]
     return statistics.median(times[-ACTIVE:]) / statistics.median(plain)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what PyTorch 2.11 says whatever the schedule: that rounds replace each other."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: Profiler clears events")
+        yield
