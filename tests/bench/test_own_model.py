@@ -115,12 +115,37 @@ FAILING = [
         "        self.unit = nn.Parameter(torch.ones(1, device='meta'))\n        heads = {",
         "parameters must be on a device that holds their numbers; 'unit' is on meta",
     ),
+    ("head(z) for", "head(z).double() for", "must be float32, or less under autocast; found to"),
+    ("head(z) for", "head(z).detach() for", "must come from parameters that are trained; it has"),
+    ("nn.Linear(32 * channels, task.classes)", "nn.LazyLinear(task.classes)", "layers must be giv"),
+    ("outputs=outputs, ", 'outputs=outputs, auxiliary={"l1": z.sum()}, ', "`auxiliary` losses are"),
+    ("def shared_space", "def space", "the weighting takes task gradients in theta, which a `s"),
+    ("tuple(self.trunk.par", "tuple(nn.Linear(2, 2).par", "`shared_space` must name parameters of"),
+    ("tuple(self.trunk.par", 'tuple(self.heads["script"].par', "at least two tasks must use the p"),
     (
         'return SharedSpace(theta={"trunk": tuple(self.trunk.parameters())}, last=self.trunk[3])',
         "return self.trunk",
         "`shared_space` of 'MyNet' must return an mtmm.spec.SharedSpace; found a Sequential",
     ),
 ]
+
+
+IN_Z = [
+    ("z=(z,)", "z=(z * 1,)", "all that tasks share must go through the `z` of its ModelOutput; 4 "),
+    ("z=(z,)", "z=(self.trunk[:4](inputs['image']),)", "all that tasks share must go through the"),
+    ("SharedSpace(z=(z,))", "SharedSpace()", "which the `shared` of its ModelOutput has to name"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), IN_Z)
+def test_a_representation_that_is_none_is_told(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    file, suite = broken(tmp_path, old, new)
+    command = ["run", str(suite), "--plugin", str(file), "--results", str(tmp_path / "r"), "-q"]
+    assert main([*command, "--set", "weighting={name: mgda, space: z}"]) == 1
+    (row,) = bench.load(tmp_path / "r" / "my-net").to_dict("records")
+    assert message in row["reason"]
 
 
 def broken(folder: Path, old: str, new: str) -> tuple[Path, Path]:

@@ -127,3 +127,16 @@ def test_a_shared_space_is_taken_as_it_is(net: Net, x: Tensor) -> None:
     assert (
         mtmm.backward(losses, build("static", num_tasks=2, weights=[1.0, 2.0]), space) is not None
     )
+
+
+def test_a_parameter_in_two_groups_counts_once() -> None:
+    trunk, heads = nn.Linear(4, 3), [nn.Linear(3, 1) for _ in range(2)]
+    x, weighting, once = torch.randn(5, 4), build("mgda", num_tasks=2), tuple(trunk.parameters())
+    gradients = []
+    for groups in ({"a": once}, {"a": once, "b": once[1:]}):
+        losses = [head(trunk(x)).square().mean() * (i + 1) for i, head in enumerate(heads)]
+        trunk.zero_grad()
+        mtmm.backward(losses, weighting, SharedSpace(theta=groups))
+        assert trunk.bias.grad is not None
+        gradients.append(trunk.bias.grad.clone())
+    torch.testing.assert_close(*gradients)
