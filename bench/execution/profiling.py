@@ -28,6 +28,7 @@ from bench.training import build_step, threads
 from mtmm.components import Registration
 
 _SILENCE_S = 1200.0  # after which the process of a profile counts as hung
+_LONGEST = 60  # letters of a folder; file systems take 255 bytes
 
 
 @dataclass
@@ -52,8 +53,10 @@ class Profiling:
                 stage.ended(name, _told(record))
 
     def trace(self, name: str, unit: ProfileUnit) -> Path:
-        """The file of a variant's trace."""
-        plain = re.sub(r"[^\w.=+-]", "_", name)
+        """The file of a variant's trace, in a folder by its name as far as that can be one."""
+        plain = re.sub(r"^\.|[^\w.=+-]", "_", name)
+        if len(plain) > _LONGEST:
+            plain = f"{plain[: _LONGEST - 9]}-{unit.id[:8]}"
         return self.folder / plain / f"{unit.id[:16]}.pt.trace.json.gz"
 
     def _is_there(self, name: str, unit: ProfileUnit) -> bool:
