@@ -52,6 +52,7 @@ def values(annotation: Any) -> Strategy:
         int: st.sampled_from([0, 1, 2, 4, 300]),
         float: st.sampled_from([0, 0.0, 0.5, 1, 2.5]),
         bool: st.booleans(),
+        str: st.sampled_from(["resnet18", "none such"]),
         type(None): st.none(),
     }
     return simple[annotation]

@@ -74,6 +74,33 @@ class Results:
         variant = {"name": name, "compared": True, "varied": list(varied), "ablation": False}
         self.variants.append(variant | {"config": resolved, "train": train, "time": time} | more)
 
+    def profile(self, parts: Sequence[tuple[str, str, float]], **more: Any) -> None:
+        """A profile of the variant that was added last: part, direction and µs of its work."""
+        identity = f"p{len(self.variants):03}"
+        whole = sum(us for _, _, us in parts)
+        summary: dict[str, Any] = {
+            "steps": 5,
+            "unattributed_share": 0.01,
+            "parts": [
+                {"part": part, "direction": direction, "us": us, "share": us / whole}
+                for part, direction, us in parts
+            ],
+            "kinds": {"gemm": 0.75, "copy": 0.25, "norm": 0.0},
+            "notes": [],
+        }
+        record = {
+            "kind": "profile",
+            "environment": "e1",
+            "status": "ok",
+            "reason": "",
+            "batch_size": 64,
+            "device_name": "a CPU",
+            "overhead": 1.25,
+        }
+        given = {key: more.pop(key) for key in list(more) if key in record}
+        Store(self.root).write(identity, record | given | {"summary": summary | more})
+        self.variants[-1]["profile"] = identity
+
     def write(self) -> Path:
         """The manifest; the suite's folder."""
         metric = {"higher_is_better": True, "ideal": 1.0, "version": 1}
@@ -189,10 +216,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for weight in (0.5, 1.5)
     ]
     lr = "train.optimizer.lr"
+    work = [(f"encoders.{SCRIPT}.a", "forward", 5.0), (IMAGE, "backward", 7.0)]
+    note = {"kind": "custom_function", "text": SCRIPT}
     made.add("base", [0.50, 0.60, 0.55], step_ms=(10.0, 9.9, 10.1), varied=[lr])
+    made.profile([*work, (f"heads.{IMAGE}", "forward", 1.0)], notes=[note])
     made.add(
         SCRIPT, [0.70, 0.81, 0.74], step_ms=(20.0, 19.0, 21.0), config={lr: IMAGE}, varied=[lr]
     )
+    made.profile(work)
     made.add(
         IMAGE, [0.40, 0.51, SCRIPT + IMAGE], step_ms=(5.0, 4.9, 5.1), config={lr: 0.5}, varied=[lr]
     )
