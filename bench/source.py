@@ -74,6 +74,7 @@ PROFILING_CORE = (
     "bench.profiling.joining",
     "bench.profiling.kernels",
     "bench.profiling.kinds",
+    "bench.profiling.memory",
     "bench.profiling.nesting",
     "bench.profiling.parts",
     "bench.profiling.scopes",

@@ -19,7 +19,7 @@ from bench.profiling.trace import read_trace
 from bench.progress import Progress
 from bench.report.analysis import analyse
 from bench.report.columns import one_line
-from bench.report.parts import kinds_table, part_notes, printed_kinds, printed_parts
+from bench.report.parts import part_notes, profile_columns
 from bench.report.table import aligned
 from bench.running import profile_plan
 from bench.store import Store
@@ -33,8 +33,8 @@ def profile_suite(suite: Path, request: Request, options: Options, *, quiet: boo
     failed = profile_plan(plan, store, options, progress, command())
     analysis = analyse(store.suite_folder(plan.suite.name))
     profiles = analysis.results.profiles
-    for columns in (printed_parts(analysis.parts), printed_kinds(kinds_table(profiles))):
-        print(aligned(columns) if columns else "", end="\n" if columns else "")
+    for columns in profile_columns(analysis.parts, profiles):
+        print(aligned(columns))
     print("\n".join(f"- {note}" for note in part_notes(profiles)))
     for name, reason in failed.items():
         print(f"failed: {one_line(name)}: {one_line(reason)}", file=sys.stderr)

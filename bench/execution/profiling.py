@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,14 +20,17 @@ from bench.execution.unit import build_data
 from bench.failure import reason_of, status_of
 from bench.numerics import check_device, restored
 from bench.plugins import importable, load_again, own_of
-from bench.profiling.session import record_trace
+from bench.profiling.memory import CPU, CUDA, memory_by_part
+from bench.profiling.session import record_memory, record_trace
 from bench.profiling.summary import summarise
 from bench.profiling.trace import read_trace
 from bench.progress import Progress
 from bench.records import Record
+from bench.step import TrainStep
 from bench.timing.workload import first_batch
 from bench.training import build_step, threads
 from mtmm.components import Registration
+from mtmm.spec import Batch
 
 _SILENCE_S = 1200.0  # after which the process of a profile counts as hung
 _LONGEST = 60  # letters of a folder; file systems take 255 bytes
@@ -100,14 +105,25 @@ def profile_unit(
             batch = first_batch(bundle, unit.batch_size).to(device)
             step = build_step(config, bundle, seed=0, device=device)
             overhead = record_trace(step, batch, trace, about)
+            memory = _memory(step, batch)
         told = summarise(read_trace(trace))
     except Exception as error:
         return _record_of(unit, status_of(error), reason_of(error))
     return {
         **_record_of(unit, "ok", ""),
         "overhead": overhead,
+        "memory": memory,
         "summary": {**told, "trace": f"{trace.parent.name}/{trace.name}"},
     }
+
+
+def _memory(step: TrainStep, batch: Batch) -> list[dict[str, Any]]:
+    """See `memory_by_part`; of the device that the batch is on."""
+    device = CUDA if batch.device.type == "cuda" else CPU
+    with tempfile.TemporaryDirectory(prefix="mtmm-bench-") as folder:
+        path = Path(folder) / "memory.pt.trace.json"
+        record_memory(step, batch, path)
+        return memory_by_part(read_trace(path), device)
 
 
 def _record_of(unit: ProfileUnit, status: str, reason: str) -> Record:

@@ -61,6 +61,23 @@ def record_trace(step: TrainStep, batch: Batch, path: Path, about: Mapping[str, 
     return statistics.median(times[-ACTIVE:]) / statistics.median(plain)
 
 
+def record_memory(step: TrainStep, batch: Batch, path: Path) -> None:
+    """Write a trace of one step that tells what allocators did, which slows it down further."""
+    activities = [ProfilerActivity.CPU]
+    if batch.device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    rounds = schedule(wait=0, warmup=1, active=1, repeat=1)
+    with (
+        scoped(step),
+        _quiet(),
+        profile(activities=activities, schedule=rounds, profile_memory=True) as profiler,
+    ):
+        for _ in range(2):
+            step(batch)
+            profiler.step()
+    profiler.export_chrome_trace(str(path))
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what PyTorch 2.11 says whatever the schedule: that rounds replace each other."""

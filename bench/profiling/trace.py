@@ -87,6 +87,8 @@ class Trace:
     flows: Sequence[Flow]
     steps: Sequence[Step]
     devices: Sequence[Mapping[str, Any]]
+    memory: Sequence[Mapping[str, Any]]
+    """What allocators did, as `profile_memory=True` writes it."""
     metadata: Mapping[str, Any]
 
     @property
@@ -142,6 +144,7 @@ def read_trace(path: Path) -> Trace:
         events=events,
         flows=_flows(entries),
         steps=_steps(events),
+        memory=[one for one in entries if _is_memory(one)],
         devices=[one for one in whole.get("deviceProperties") or [] if isinstance(one, dict)],
         metadata={
             key: value
@@ -193,6 +196,11 @@ def _events(entries: Iterable[Mapping[str, Any]]) -> Iterable[Event]:
                 entry.get("tid", 0),
                 args if isinstance(args, dict) else {},
             )
+
+
+def _is_memory(entry: Mapping[str, Any]) -> bool:
+    told = entry.get("name") == "[memory]" and isinstance(entry.get("args"), dict)
+    return told and isinstance(entry.get("ts"), int | float)
 
 
 def _order(event: Event) -> tuple[float, float, int]:

@@ -47,17 +47,16 @@ def part_table(profiles: Mapping[str, Record], frame: pd.DataFrame) -> pd.DataFr
     for variant, profile in profiles.items():
         timed = _timed(frame, variant, profile)
         scaled = {} if timed is None else _scaled(profile["summary"]["parts"], timed)
-        for one in profile["summary"]["parts"]:
-            direction = _direction(one)
+        for (part, direction), (us, share) in _work(profile["summary"]["parts"]).items():
             rows.append(
                 {
                     "variant": variant,
-                    "part": one["part"],
-                    "group": group_of(one["part"]),
+                    "part": part,
+                    "group": group_of(part),
                     "direction": direction,
-                    "share": one["share"],
-                    "us": one["us"],
-                    "ms": scaled.get((one["part"], direction), math.nan),
+                    "share": share,
+                    "us": us,
+                    "ms": scaled.get((part, direction), math.nan),
                 }
             )
     columns = ["variant", "part", "group", "direction", "share", "us", "ms"]
@@ -98,6 +97,32 @@ def printed_parts(table: pd.DataFrame) -> list[Column]:
     return columns
 
 
+def memory_table(profiles: Mapping[str, Record]) -> pd.DataFrame:
+    """A row for each profiled variant and part: `peak_mib` held at the peak, `allocated_mib`."""
+    rows = [
+        {"variant": variant, "group": group_of(one["part"]), **one}
+        for variant, profile in profiles.items()
+        for one in profile.get("memory", ())
+    ]
+    columns = ["variant", "part", "group", "direction", "peak_mib", "allocated_mib"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def printed_memory(table: pd.DataFrame) -> list[Column]:
+    """Variant, and what of its memory's rise each part holds at the peak of a step, in MiB."""
+    if not len(table):
+        return []
+    table = table.assign(shown=[_shown(group) for group in table["group"]])
+    variants = list(dict.fromkeys(table["variant"]))
+    columns = [Column("variant", tuple(map(one_line, variants)))]
+    for shown in ordered_groups(table["shown"]):
+        held = table[table["shown"] == shown].groupby("variant")["peak_mib"].sum()
+        values = tuple(float(held.get(variant, math.nan)) for variant in variants)
+        cells = tuple(MISSING if math.isnan(x) else _mib(x) for x in values)
+        columns.append(Column(f"{one_line(shown)}\nMiB", cells, values))
+    return columns
+
+
 def printed_kinds(table: pd.DataFrame) -> list[Column]:
     """Variant, and the share of each kind of work in %."""
     if not len(table):
@@ -107,6 +132,16 @@ def printed_kinds(table: pd.DataFrame) -> list[Column]:
         values = tuple(float(x) for x in 100 * table[kind])
         columns.append(Column(f"{kind}\n%", tuple(f"{x:.1f}" for x in values), values))
     return columns
+
+
+def profile_columns(parts: pd.DataFrame, profiles: Mapping[str, Record]) -> list[list[Column]]:
+    """The printed tables of profiles that have something to show: parts, memory, kinds."""
+    tables = (
+        printed_parts(parts),
+        printed_memory(memory_table(profiles)),
+        printed_kinds(kinds_table(profiles)),
+    )
+    return [columns for columns in tables if columns]
 
 
 def part_notes(profiles: Mapping[str, Record]) -> Iterator[str]:
@@ -122,7 +157,8 @@ def part_notes(profiles: Mapping[str, Record]) -> Iterator[str]:
         f"{', '.join(map(one_line, devices))}, taken of the phases of the step without the "
         f"profiler, which slows it down {_span(overhead, '{:.2f}')} times. "
         f"{_span(lost, '{:.1f}')} % of the work belongs to no part; it is in the rest, with the "
-        "accumulation and clipping of gradients."
+        "accumulation and clipping of gradients. MiB: what of a step's memory each part holds when "
+        "most is held, its results for the backward pass and gradients."
     )
     told: dict[str, list[str]] = {}
     for variant, profile in profiles.items():
@@ -145,12 +181,19 @@ def _direction(one: Mapping[str, Any]) -> str:
     return BACKWARD if weights else str(one["direction"])
 
 
-def _scaled(parts: Sequence[Mapping[str, Any]], timed: Row) -> dict[tuple[str, str], float]:
-    """Milliseconds by part and direction."""
-    work: dict[tuple[str, str], float] = {}
+def _work(parts: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
+    """Microseconds and share by part and direction."""
+    work: dict[tuple[str, str], tuple[float, float]] = {}
     for one in parts:
         key = one["part"], _direction(one)
-        work[key] = work.get(key, 0.0) + one["us"]
+        us, share = work.get(key, (0.0, 0.0))
+        work[key] = us + one["us"], share + one["share"]
+    return work
+
+
+def _scaled(parts: Sequence[Mapping[str, Any]], timed: Row) -> dict[tuple[str, str], float]:
+    """Milliseconds by part and direction."""
+    work = {key: us for key, (us, _) in _work(parts).items()}
     solver = timed.get("time.solver_ms")
     extra = 0.0 if solver is None or pd.isna(solver) else float(solver)
     phases = {FORWARD: timed["time.forward_ms"], BACKWARD: timed["time.backward_ms"] + extra}
@@ -221,3 +264,7 @@ def _pair(found: pd.Series[float] | None) -> tuple[float, ...] | None:
 
 def _cell(pair: tuple[float, ...] | None) -> str:
     return MISSING if pair is None else " + ".join(three_digits(x) if x else "0" for x in pair)
+
+
+def _mib(value: float) -> str:
+    return three_digits(value) if value >= 0.005 else "0"

@@ -17,7 +17,13 @@ from bench.report.columns import (
     single_task_columns,
     wide_columns,
 )
-from bench.report.parts import kinds_table, printed_kinds, printed_parts
+from bench.report.parts import (
+    kinds_table,
+    memory_table,
+    printed_kinds,
+    printed_memory,
+    printed_parts,
+)
 from bench.report.robustness import robustness_columns
 
 _SINGLE_TASK = ("gain.", "delta_m_")
@@ -38,6 +44,7 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
         "cost": cost_columns(comparison),
         "robustness": robustness_columns(analysis.robustness),
         "parts": printed_parts(analysis.parts),
+        "memory": printed_memory(memory_table(analysis.results.profiles)),
         "kinds": printed_kinds(kinds_table(analysis.results.profiles)),
         "effects": effect_columns(analysis.effects.table),
         "ablations": ablation_columns(analysis.ablations),
@@ -54,6 +61,7 @@ def full_tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
         "cost": cost,
         "robustness": analysis.robustness,
         "parts": analysis.parts,
+        "memory": memory_table(analysis.results.profiles),
         "kinds": kinds_table(analysis.results.profiles),
         "tasks": analysis.by_task,
         "effects": analysis.effects.table,

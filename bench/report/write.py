@@ -13,13 +13,13 @@ from bench.report.files import write_file
 from bench.report.frame import load_results
 from bench.report.index import write_index, write_summary
 from bench.report.latex import to_latex
-from bench.report.parts import kinds_table, part_notes, printed_kinds, printed_parts
+from bench.report.parts import part_notes, profile_columns
 from bench.report.robustness import NOTES, robustness_columns
 from bench.report.table import code, github, markdown, to_csv, to_markdown
 from bench.report.tables import full_tables, printed_tables
 
 _TABLES = {
-    *("accuracy", "single_task", "cost", "robustness", "parts", "kinds"),
+    *("accuracy", "single_task", "cost", "robustness", "parts", "memory", "kinds"),
     *("tasks", "effects", "ablations"),
 }
 
@@ -67,7 +67,7 @@ def _markdown(analysis: Analysis) -> Files:
     if less:
         lines += [github(less), "", *(f"- {markdown(note)}" for note in NOTES), ""]
     profiles = analysis.results.profiles
-    for columns in (printed_parts(analysis.parts), printed_kinds(kinds_table(profiles))):
+    for columns in profile_columns(analysis.parts, profiles):
         lines += [github(columns), ""] if columns else []
     lines += [*(f"- {markdown(note)}" for note in part_notes(profiles)), ""] if profiles else []
     if analysis.skips:
