@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.legend import Legend
 from bench.report.columns import MISSING, one_line
 from bench.report.figures.style import short, style, to_png
 from bench.report.files import write_file
-from mtmm.spec import Batch, DataBundle, Modality, Task
+from mtmm.spec import Batch, DataBundle, Legend, Modality, Task
 
 MOST_ITEMS = 8
 MOST_TASKS = 12

@@ -14,10 +14,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from bench.evaluation import trivial
-from bench.legend import Legend
 from bench.report.columns import one_line, three_digits
 from mtmm.heads.judging import objectives
-from mtmm.spec import Batch, DataBundle, Modality, Task, in_memory
+from mtmm.spec import Batch, DataBundle, Legend, Modality, Task, in_memory
 
 PARTS = ("train", "val", "test")
 MOST_ROWS, MOST_COLUMNS = 5_000, 2_000

@@ -5,7 +5,7 @@ Shape letters: B samples in a batch, S tokens, D features, K classes, C/H/W chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -54,6 +54,14 @@ class Task:
     classes: int = 0
     offset: float = 0.0
     scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """Words by token id of each text, and names by class of each task; empty where unknown."""
+
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bench.api import plan
 from bench.errors import FAILED, OK, InputError
-from bench.legend import legend
 from bench.plugins import load_plugins
 from bench.report.columns import one_line
 from bench.understood import understood
@@ -38,7 +37,7 @@ def _understood(suite: Path, picture: Path | None) -> None:
     try:
         whole = DATASETS[dataset](**settings)
         bundle = whole.select(config["modalities"], config["tasks"])
-        known = legend(dataset, settings)
+        known = DATASETS[dataset].legend(**settings)
         for line in understood(bundle, known):
             print(line)
     except ValueError as error:

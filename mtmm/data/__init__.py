@@ -7,10 +7,10 @@ from mtmm.data.base import Dataset
 
 DATASETS: dict[str, Dataset] = {
     "digits_views": Dataset(digits_views.build, digits_views.describe),
-    "glyphs": Dataset(glyphs.build, glyphs.describe),
+    "glyphs": Dataset(glyphs.build, glyphs.describe, glyphs.legend),
     "interactions": Dataset(interactions.build, interactions.describe),
     "mfeat": Dataset(mfeat.build, mfeat.describe),
     "multi_fashion": Dataset(multi_fashion.build, multi_fashion.describe),
     "multi_mnist": Dataset(multi_mnist.build, multi_mnist.describe),
-    "table": Dataset(table.build, table.describe),
+    "table": Dataset(table.build, table.describe, table.legend),
 }

@@ -26,7 +26,7 @@ from mtmm import source
 from mtmm.data import glyph_faces
 from mtmm.data.cache import cached, file_hash
 from mtmm.settings import Range
-from mtmm.spec import Batch, DataBundle, Description, Modality, Task
+from mtmm.spec import Batch, DataBundle, Description, Legend, Modality, Task
 
 PAD_ID = 0
 UNKNOWN_ID = 1
@@ -91,6 +91,12 @@ def build(*, word_dropout: Share = 0.0, limit: Limit | None = None, seed: Seed =
         fingerprint=description.fingerprint,
         **splits,
     )
+
+
+def legend(*, word_dropout: Share = 0.0, limit: Limit | None = None, seed: Seed = 0) -> Legend:
+    """The words of the text, and the classes of all tasks; settings are those of `build`."""
+    plan, table = _plan(word_dropout, limit, seed), glyph_faces.items()
+    return Legend({"text": ("", "?", *sorted(plan.word_ids))}, table.classes)
 
 
 def split_rows(*, limit: int | None = None, seed: int = 0) -> dict[str, NDArray[np.int64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mtmm.spec import DataBundle, Description
+from mtmm.spec import DataBundle, Description, Legend
 
 
 def describe(
@@ -20,6 +20,23 @@ def describe(
     from mtmm.data.tables.bundle import read
 
     return read(file, inputs or {}, tasks or {}, split or {}).description
+
+
+def legend(
+    *,
+    file: str = "",
+    inputs: dict[str, dict[str, int | float | str | list[str]]] | None = None,
+    tasks: dict[str, dict[str, str | list[str]]] | None = None,
+    split: dict[str, int | str | list[float]] | None = None,
+) -> Legend:
+    """The words of texts and the classes of tasks; settings are those of `build`."""
+    from mtmm.data.tables.bundle import read
+
+    table = read(file, inputs or {}, tasks or {}, split or {})
+    return Legend(
+        {name: part.words for name, part in table.inputs.items() if part.words},
+        {name: target.classes for name, target in table.targets.items() if target.classes},
+    )
 
 
 def build(

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from bench.cli import main
-from bench.legend import Legend
 from bench.picture import _figure, label
 from bench.report.figures.style import style
-from mtmm.spec import Batch, DataBundle, Modality, Task
+from mtmm.spec import Batch, DataBundle, Legend, Modality, Task
 from tests.tables import INPUTS, TASKS, write_glyphs
 
 ODD = "\x1b[31m$x^2$\n<b>"

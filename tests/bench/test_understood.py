@@ -8,10 +8,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from bench.cli import main
-from bench.legend import Legend
 from bench.understood import understood
 from mtmm.data.interactions import build as build_interactions
 from mtmm.data.table import build
+from mtmm.spec import Legend
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 from bench.cli import main
-from bench.legend import legend
+from mtmm.data import DATASETS
 from mtmm.data.table import build, describe
 from mtmm.spec import Batch, Modality, Task, in_memory
 from tests.tables import INPUTS, TASKS, what_is_wrong, write_table
@@ -288,7 +288,7 @@ def test_texts_in_the_tokens_of_a_file(file: Path) -> None:
     assert data.train.inputs["note"][0].tolist() == ids
     assert (data.train.inputs["note"] == 1).any()  # unknown words; 0 is padding
     assert data.modalities[0].vocabulary == 6
-    known = legend("table", {"file": str(file), "inputs": {"note": note}, "tasks": TASKS})
+    known = DATASETS["table"].legend(file=str(file), inputs={"note": note}, tasks=TASKS)
     assert [known.words["note"][i] for i in ids] == ["LATIN", "CAPITAL", "LETTER", "A"]
     other = what_is_wrong(
         str(file), inputs={"note": {**note, "tokenizer": "gone.json"}}, tasks=TASKS

@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from bench.legend import Legend, legend
 from bench.picture import label, text
 from mtmm.data import DATASETS, glyph_faces, glyphs
 from mtmm.data.tables.reading import read_table
-from mtmm.spec import in_memory
+from mtmm.spec import Legend, in_memory
 from tests.tables import INPUTS, TASKS, write_glyphs
 
 
 @pytest.mark.parametrize("settings", [{}, {"limit": 200, "seed": 3}])
 def test_glyphs_read_as_their_names(settings: dict[str, int]) -> None:
-    bundle, known = DATASETS["glyphs"](**settings), legend("glyphs", settings)
+    bundle, known = DATASETS["glyphs"](**settings), DATASETS["glyphs"].legend(**settings)
     rows, items = glyphs.split_rows(**settings)["train"], glyph_faces.items()
     train, of_text = in_memory(bundle.train), bundle.modality("text")
     assert len(known.words["text"]) == of_text.vocabulary
@@ -26,7 +25,7 @@ def test_glyphs_read_as_their_names(settings: dict[str, int]) -> None:
 def test_tables_read_as_their_cells(tmp_path_factory: pytest.TempPathFactory) -> None:
     file = write_glyphs(tmp_path_factory.mktemp("glyphs"), 150)
     settings = {"file": str(file), "inputs": INPUTS, "tasks": TASKS, "split": {"column": "part"}}
-    bundle, known = DATASETS["table"](**settings), legend("table", settings)
+    bundle, known = DATASETS["table"](**settings), DATASETS["table"].legend(**settings)
     table = read_table(file)
     of_train = table[table["part"] == "train"].reset_index()
     train, note = in_memory(bundle.train), bundle.modality("note")
@@ -42,7 +41,7 @@ def test_tables_read_as_their_cells(tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_what_is_not_known_is_shown_as_numbers() -> None:
-    assert legend("interactions", {}) == Legend()
+    assert DATASETS["interactions"].legend() == Legend()
     data = DATASETS["glyphs"](limit=100)
     train, of_text = in_memory(data.train), data.modality("text")
     ids = train.inputs["text"][0]
