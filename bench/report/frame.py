@@ -98,7 +98,7 @@ def load_results(folder: str | Path) -> Results:
     for head, config, record in _records(manifest, store):
         produced = _train(record) if head["kind"] == "train" else _time(record)
         row = head | config | produced
-        rows.append(row | part_columns(profiles.get(head["variant"]), row))
+        rows.append(_printable(row | part_columns(profiles.get(head["variant"]), row)))
         units.append(_unit(head, record))
         if record["status"] == "ok" and head["kind"] == "train":
             curves += _curve(head, record)
@@ -117,6 +117,17 @@ def load_results(folder: str | Path) -> Results:
         rounds=pd.DataFrame(rounds, columns=["variant", "block", "round", "step_ms"]),
         profiles=profiles,
     )
+
+
+def _printable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with halves of surrogate pairs written out, which a column of words may not hold."""
+    return {_text(key): _text(value) for key, value in row.items()}
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _profiles(manifest: Mapping[str, Any], store: Store) -> dict[str, Record]:

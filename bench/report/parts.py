@@ -154,7 +154,7 @@ def part_notes(profiles: Mapping[str, Record]) -> Iterator[str]:
     devices = sorted({profile["device_name"] for profile in profiles.values()})
     yield (
         f"Parts: forward + backward, the shares of {_span(steps, '{}')} profiled steps on "
-        f"{', '.join(map(one_line, devices))}, taken of the phases of the step without the "
+        f"{', '.join(map(one_line, devices))}; in ms, taken of the phases of the step without the "
         f"profiler, which slows it down {_span(overhead, '{:.2f}')} times. "
         f"{_span(lost, '{:.1f}')} % of the work belongs to no part; it is in the rest, with the "
         "accumulation and clipping of gradients. MiB: what of a step's memory each part holds when "
