@@ -267,7 +267,8 @@ def test_an_encoder_must_read_the_modality(description: Description) -> None:
         (
             "model.encoders.image",
             "encoder 'lstm' does not read image "
-            "(those that do: article_cnn, lenet, multi_lenet, resnet18, vit_small)",
+            "(those that do: article_cnn, lenet, multi_lenet, resnet18, timm, torchvision, "
+            "vit_small)",
         )
     ]
 

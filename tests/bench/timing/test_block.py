@@ -5,6 +5,7 @@ import math
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +31,13 @@ RULES = Rules(
     chunk_max_steps=7,
     min_rounds=3,
 )
+
+
+def raised(error: Exception) -> str:
+    """The reason of what a step here raises: what it was, and where."""
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    line = lines.index("        raise self._error") + 1
+    return f"{type(error).__name__}: {error} ({__file__}:{line})"
 
 
 class _Bench:
@@ -233,7 +241,7 @@ def test_a_failing_arm_is_left_out_and_the_others_go_on(error: Exception, status
     bench = _Bench()
     good, bad = bench.run(bench.arm("good", [1]), bench.failing("bad", error))
     assert (bad.status, bad.stop) == (status, "failed")
-    assert bad.reason == f"{type(error).__name__}: {error}"
+    assert bad.reason == raised(error)
     assert (bad.phases, bad.turns, bad.phase_ms.shape) == ((), (), (0, 0))
     assert bench.built.count("bad") == 1
     assert (good.status, good.stop, len(good.turns)) == ("ok", "converged", 3)
@@ -246,7 +254,7 @@ def test_an_arm_that_fails_late_keeps_its_samples() -> None:
     (bad, _) = bench.run(
         bench.failing("bad", RuntimeError("lost"), from_build=2), bench.arm("good", [1])
     )
-    assert (bad.status, bad.reason, bad.stop) == ("error", "RuntimeError: lost", "failed")
+    assert (bad.status, bad.reason, bad.stop) == ("error", raised(RuntimeError("lost")), "failed")
     assert [turn.round for turn in bad.turns] == [0]
     assert bad.phase_ms.shape == (7, 2)
     assert bench.built.count("bad") == 2
@@ -306,7 +314,9 @@ def test_an_arm_is_gone_before_the_next_is_built(fails: bool) -> None:
 
     results = bench.run(Arm("a", build), Arm("b", build))
     assert len(alive) == (2 if fails else 6)
-    assert {samples.reason for samples in results} == {"RuntimeError: broken step" if fails else ""}
+    assert {samples.reason for samples in results} == {
+        raised(RuntimeError("broken step")) if fails else ""
+    }
 
 
 def test_arms_must_exist_and_have_keys_of_their_own() -> None:
