@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.report.analysis import Analysis
-from bench.report.figures import ablations, cost, curves, dynamics, effects, parts, tasks
+from bench.report.figures import (
+    ablations,
+    cost,
+    curves,
+    dynamics,
+    effects,
+    parts,
+    tasks,
+    throughput,
+)
 from bench.report.figures.style import Drawing, Empty
 
 FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
     "cost": cost.draw,
     "parts": parts.draw,
+    "throughput": throughput.draw,
     "tasks": tasks.draw,
     "effects": effects.draw,
     "ablations": ablations.draw,

@@ -61,6 +61,7 @@ def work(rank, meeting):
             metrics = accuracies(train(name, seed))
             if rank == 0:
                 bench.record("ddp", variant=name, seed=seed, metrics=metrics, trivial=TRIVIAL)
+    dist.barrier()  # nobody leaves while another still writes
     dist.destroy_process_group()
 
 
