@@ -15,7 +15,7 @@ from mtmm.data.tables.cells import visible
 from mtmm.data.tables.inputs import Input, read_input
 from mtmm.data.tables.reading import read_table
 from mtmm.data.tables.spec import INPUTS, PARTS, TASKS, Given, read_parts, read_split
-from mtmm.data.tables.splitting import Rows, split_rows
+from mtmm.data.tables.splitting import Rows, everywhere, split_rows
 from mtmm.data.tables.targets import Target, read_target
 from mtmm.spec import Batch, DataBundle, Description
 
@@ -59,8 +59,7 @@ def read(file: str, inputs: Settings, tasks: Settings, split: Mapping[str, Given
     parts = read_parts("inputs", inputs, INPUTS, table.columns, problems)
     asked = read_parts("tasks", tasks, TASKS, table.columns, problems)
     how = read_split(split, table.columns, problems)
-    _raise_for(path, problems)
-    rows = split_rows(table, how, problems)
+    rows = split_rows(table, how, problems) if how else everywhere(table)
     targets = {part.name: read_target(part, table, rows, problems) for part in asked}
     made = {
         part.name: read_input(part, table, path.parent, rows["train"], problems) for part in parts

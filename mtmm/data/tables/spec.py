@@ -49,7 +49,11 @@ def read_parts(
     columns: Iterable[str],
     problems: list[str],
 ) -> list[Part]:
-    """The inputs or tasks that a suite names; what is wrong with them goes to `problems`."""
+    """The inputs or tasks that a suite names; what is wrong with them goes to `problems`.
+
+    One that names columns which are not there has the others, whose cells can be looked at.
+    """
+    columns = list(columns)
     if not given:
         problems.append(f"`{owner}` must name one or more")
     parts = []
@@ -67,18 +71,23 @@ def read_parts(
         of_part = filled.get("columns") or [filled["column"]]
         problems += _unknown(f"{owner} '{name}'", of_part, columns)
         rest = {key: v for key, v in filled.items() if key not in ("kind", "column", "columns")}
-        parts.append(Part(name, str(kind), tuple(of_part), rest))
+        there = tuple(column for column in of_part if column in columns)
+        if there:
+            parts.append(Part(name, str(kind), there, rest))
     return parts
 
 
 def read_split(
     given: Mapping[str, Given], columns: Iterable[str], problems: list[str]
 ) -> Mapping[str, Any]:
-    """The split with its defaults; what is wrong with it goes to `problems`."""
+    """The split with its defaults; what is wrong with it goes to `problems`.
+
+    Empty where something is: then no rows can be told apart.
+    """
     before = len(problems)
     problems += [text for text in _wrong("split", given, SPLIT, optional=tuple(SPLIT))]
     if len(problems) > before:
-        return SPLIT
+        return {}
     filled = {**SPLIT, **given}
     named = [filled[key] for key in ("column", "group") if filled[key]]
     problems += _unknown("split", named, columns)
@@ -88,7 +97,7 @@ def read_split(
         problems.append(f"{text}; found {shares}")
     if "column" in given and "fractions" in given:
         problems.append("split has either a `column` or `fractions`; found both")
-    return filled
+    return {} if len(problems) > before else filled
 
 
 def _wrong(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.tables import INPUTS, TASKS, what_is_wrong, write_table
+from tests.tables import INPUTS, TASKS, what_is_wrong, write_glyphs, write_table
 
 
 def test_everything_that_is_wrong_with_a_table_is_told_at_once(tmp_path: Path) -> None:
@@ -120,3 +121,18 @@ def test_files_that_are_no_table(
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert text in what_is_wrong(str(tmp_path / name), inputs=INPUTS, tasks=TASKS)
+
+
+@pytest.mark.parametrize("split", [{"column": "part"}, {"column": "prat"}])
+def test_a_column_that_is_not_there_hides_nothing_else(tmp_path: Path, split: Any) -> None:
+    table = pd.read_csv(write_glyphs(tmp_path, 60), dtype=object)
+    table.loc[3, "width"] = "wide"
+    table.loc[4, "height"] = "tall"
+    table.loc[6, "photo"] = "images/gone.png"
+    table.to_csv(tmp_path / "glyphs.csv", index=False)
+    measures = {"kind": "vector", "columns": ["width", "nope"]}
+    inputs = {**INPUTS, "measures": measures, "other": {"kind": "text", "column": "nothing"}}
+    told = what_is_wrong(str(tmp_path / "glyphs.csv"), inputs=inputs, tasks=TASKS, split=split)
+    for text in ("column 'nope'", "column 'nothing'", "'wide'", "'tall'", "gone.png"):
+        assert text in told
+    assert ("'prat'" in told) == (split["column"] == "prat")
