@@ -14,16 +14,18 @@ from mtmm.heads.base import Objective, Sums
 from mtmm.spec import Batch, DataBundle, Split
 
 Measures = dict[str, dict[str, float]]
+Load = Callable[[Split, int], Iterator[Batch]]
 
 _BATCH = 512  # samples of a forward pass; metrics come from sums and do not depend on it
 
 
+@torch.inference_mode()
 def evaluate(
     model: nn.Module,
     objectives: Mapping[str, Objective],
     split: Split,
     around: Around = nullcontext,
-    load: Callable[[Split, int], Iterator[Batch]] = in_order,
+    load: Load = in_order,
 ) -> Measures:
     """Every metric of every task over a split: `{task: {metric: value}}`.
 
@@ -31,39 +33,41 @@ def evaluate(
     split's batches, of so many samples, on the model's device.
     """
     sums: dict[str, Sums] = {}
-    model.eval()
-    with torch.inference_mode():
-        for batch in load(split, _BATCH):
-            sums = sums or {task: o.sums(batch.device) for task, o in objectives.items()}
-            with around():
-                outputs = model(batch.inputs, batch.present).outputs
-            for task, objective in objectives.items():
-                output = full(outputs[task])
-                sums[task] = objective.update(
-                    sums[task], output, batch.targets[task], batch.labelled[task]
-                )
-    model.train()
+    for batch, outputs in _outputs(model, split, around, load):
+        sums = sums or {task: o.sums(batch.device) for task, o in objectives.items()}
+        for task, objective in objectives.items():
+            sums[task] = objective.update(
+                sums[task], full(outputs[task]), batch.targets[task], batch.labelled[task]
+            )
     return {task: objective.measure(sums[task]) for task, objective in objectives.items()}
 
 
+@torch.inference_mode()
 def predictions(
     model: nn.Module,
     objectives: Mapping[str, Objective],
     split: Split,
     around: Around = nullcontext,
-    load: Callable[[Split, int], Iterator[Batch]] = in_order,
+    load: Load = in_order,
 ) -> dict[str, Tensor]:
     """Every task's output for every sample of a split, `[N, ...]`, on the CPU; see `evaluate`."""
     said: dict[str, list[Tensor]] = {task: [] for task in objectives}
-    model.eval()
-    with torch.inference_mode():
-        for batch in load(split, _BATCH):
-            with around():
-                outputs = model(batch.inputs, batch.present).outputs
-            for task, parts in said.items():
-                parts.append(full(outputs[task]).cpu())
-    model.train()
+    for _, outputs in _outputs(model, split, around, load):
+        for task, parts in said.items():
+            parts.append(full(outputs[task]).cpu())
     return {task: torch.cat(parts) for task, parts in said.items()}
+
+
+def _outputs(
+    model: nn.Module, split: Split, around: Around, load: Load
+) -> Iterator[tuple[Batch, Mapping[str, Tensor]]]:
+    """Every batch of a split with what the model, in evaluation mode, makes of it."""
+    model.eval()
+    for batch in load(split, _BATCH):
+        with around():
+            outputs = model(batch.inputs, batch.present).outputs
+        yield batch, outputs
+    model.train()
 
 
 def trivial(objectives: Mapping[str, Objective], bundle: DataBundle, split: Split) -> Measures:

@@ -72,23 +72,20 @@ def record(
     settings = plain(config or {})
     store = Store(results)
     name = identity({"kind": "record", "suite": suite, "variant": variant, "seed": seed})
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    made: dict[str, Any] = {"kind": "train", "started": started, "status": status, "reason": reason}
-    made |= {"config": settings, "seed": seed}
-    made["seconds"] = None if seconds is None else number("`seconds`", seconds)
-    made["params"] = None if params is None else whole("`params`", params)
-    if given is not None:
-        made |= _trained(given)
+    made = {
+        **_begun(status, reason),
+        "config": settings,
+        "seed": seed,
+        "seconds": None if seconds is None else number("`seconds`", seconds),
+        "params": None if params is None else whole("`params`", params),
+        **({} if given is None else _trained(given)),
+    }
     folder = store.suite_folder(suite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".manifest.lock"):
             manifest = _manifest(folder, suite)
-            if given is not None:
-                _check_alike(manifest, variant, name, given)
-                manifest["tasks"] = manifest.get("tasks", {}) | _tasks(given)
-                manifest["metrics"] |= {m: asdict(how) for m, how in given.meanings.items()}
-            tasks = None if given is None else list(given.test)
+            tasks = None if given is None else _noted(manifest, variant, name, given)
             _add(manifest, variant, settings, {"seed": seed, "record": name, "tasks": tasks})
             manifest["question"] = question or manifest["question"]
             manifest["baseline"] = baseline or manifest["baseline"] or variant
@@ -100,6 +97,20 @@ def record(
     except OSError as error:
         raise InputError(f"{folder}: nothing can be written there: {error}") from None
     return name
+
+
+def _begun(status: Status, reason: str) -> dict[str, Any]:
+    """What every record begins with."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"kind": "train", "started": started, "status": status, "reason": reason}
+
+
+def _noted(manifest: dict[str, Any], variant: str, identity: str, given: Told) -> list[str]:
+    """The tasks of a run; what they mean goes into the manifest, against which it is checked."""
+    _check_alike(manifest, variant, identity, given)
+    manifest["tasks"] = manifest.get("tasks", {}) | _tasks(given)
+    manifest["metrics"] |= {name: asdict(how) for name, how in given.meanings.items()}
+    return list(given.test)
 
 
 def _trained(given: Told) -> dict[str, Any]:

@@ -322,25 +322,6 @@ def test_of_many_profiled_variants_the_first_are_drawn(results: Any) -> None:
     assert len(ax.get_yticklabels()) == 16
 
 
-def test_throughput_is_that_of_every_batch_size(results: Any) -> None:
-    for name, more in (("base", 4000.0), ("other", 3000.0)):
-        results.add(name, [0.5, 0.6], step_ms=(10, 9, 11))
-        results.also_timed(256, more)
-    (ax,) = drawn(analyse(results.write()), "throughput")
-    lines = {line.get_label(): np.asarray(line.get_xydata()).tolist() for line in ax.lines}
-    assert lines == {
-        "base": [[64, 1000], [256, 4000]],
-        "other": [[64, 1000], [256, 3000]],
-    }
-
-
-def test_throughput_at_one_batch_size_is_in_the_table(timed: Analysis) -> None:
-    with style():
-        drawing = FIGURES["throughput"](timed)
-    assert isinstance(drawing, Empty)
-    assert drawing.reason == "a training step was timed at fewer than two batch sizes"
-
-
 def test_panels_labels_and_legend_cover_nothing(moving: Analysis) -> None:
     with style():
         for name in ("weights", "gradients"):
