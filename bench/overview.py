@@ -11,9 +11,9 @@ import torch
 from bench.environment import device_name
 from bench.estimate import estimate
 from bench.keeping import lacks
+from bench.lines import one_line
 from bench.planning import Plan, Variant
 from bench.records import FINE
-from bench.report.columns import one_line
 from bench.store import Store
 
 Overview = Mapping[str, Any]

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from bench.errors import InputError
-from bench.report.columns import MISSING, one_line
+from bench.lines import one_line
+from bench.report.columns import MISSING
 from bench.report.figures.style import short, style, to_png
 from bench.report.files import write_file
 from mtmm.spec import Batch, DataBundle, Legend, Modality, Task

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from bench.report.columns import one_line
+from bench.lines import one_line
 
 
 class Stage(Protocol):

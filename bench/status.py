@@ -8,8 +8,8 @@ from typing import Any
 
 from bench.errors import InputError
 from bench.execution.locks import held_units
+from bench.lines import one_line
 from bench.records import UnusableError
-from bench.report.columns import one_line
 from bench.report.frame import load_manifest
 from bench.store import Store
 

@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from bench.evaluation import trivial
-from bench.report.columns import one_line, three_digits
+from bench.lines import one_line
+from bench.report.columns import three_digits
 from mtmm.heads.judging import objectives
 from mtmm.spec import Batch, DataBundle, Legend, Modality, Task, in_memory
 

@@ -187,9 +187,9 @@ def _encoder_failure(config: Config, modality: Modality, width: int) -> _Failure
 def _lacks_tokens(config: Config, modality: Modality) -> bool:
     """Whether the fusion needs tokens, which an encoder of this class has with other settings."""
     fusion = FUSIONS[config["fusion"]["name"]]
-    encoder = _encoder(config["encoders"][modality.name], modality, config["width"])
     if not (issubclass(fusion, TokenFusion) and fusion.needs_tokens):
         return False
+    encoder = _encoder(config["encoders"][modality.name], modality, config["width"])
     return isinstance(encoder, Encoder) and (encoder.map_stage or encoder.token_stage) is None
 
 

@@ -108,6 +108,11 @@ def test_importing_mtmm_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_a_plan_does_without_what_reports_need() -> None:
+    code = "import sys, bench.commands.plan; sys.exit(bool({'pandas', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_importing_the_data_sets_does_not_import_what_only_tables_need() -> None:
     code = "import sys, mtmm.data; sys.exit(bool({'pandas', 'scipy.signal'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

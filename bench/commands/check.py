@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.api import plan
 from bench.errors import FAILED, OK, InputError
+from bench.lines import one_line
 from bench.plugins import load_plugins
-from bench.report.columns import one_line
 from bench.understood import understood
 from mtmm.components import Registration, registered
 from mtmm.data import DATASETS

@@ -13,12 +13,12 @@ from bench.commands.request import Request, check_results
 from bench.environment import command
 from bench.errors import FAILED, OK
 from bench.execution.run import Options
+from bench.lines import one_line
 from bench.profiling.summary import summarise
 from bench.profiling.text import summary_text
 from bench.profiling.trace import read_trace
 from bench.progress import Progress
 from bench.report.analysis import analyse
-from bench.report.columns import one_line
 from bench.report.parts import part_notes, profile_columns
 from bench.report.table import aligned
 from bench.running import profile_plan

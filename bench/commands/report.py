@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BAD_INPUT, OK, InputError
+from bench.lines import one_line
 from bench.report import FORMATS
 from bench.report.analysis import Analysis, analyse
-from bench.report.columns import one_line
 from bench.report.notes import notes
 from bench.report.robustness import NOTES, robustness_columns
 from bench.report.table import accuracy_table, aligned, cost_table, single_task_table

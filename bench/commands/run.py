@@ -15,9 +15,9 @@ from bench.commands.request import Request, check_results
 from bench.environment import command
 from bench.errors import FAILED, OK, InputError
 from bench.execution.run import Options
+from bench.lines import one_line
 from bench.progress import Progress
 from bench.report.analysis import analyse
-from bench.report.columns import one_line
 from bench.running import Outcome, run_plan
 from bench.store import Store
 

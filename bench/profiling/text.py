@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.lines import one_line
 from bench.profiling.parts import DIRECTIONS
 from bench.profiling.summary import parts_by_direction
-from bench.report.columns import Column, one_line
+from bench.report.columns import Column
 from bench.report.table import aligned
 
 MOST_PARTS = 40

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from bench.compare import Comparison
+from bench.lines import one_line
 
 MISSING = "–"
 
@@ -116,11 +117,6 @@ def cost_columns(comparison: Comparison) -> list[Column]:
     ]
     known = [column for column in columns if set(column.cells) != {MISSING}]
     return [_names(comparison), *known] if known else []
-
-
-def one_line(text: object) -> str:
-    """Text on one line, without what no reader sees."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 def p_value(p: float) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bench.lines import one_line
 from bench.report.analysis import Analysis
-from bench.report.columns import one_line
 from bench.report.files import write_file
 from bench.report.page import counts, date, templates
 

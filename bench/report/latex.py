@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bench.report.columns import Column, one_line
+from bench.lines import one_line
+from bench.report.columns import Column
 
 _ESCAPED = str.maketrans(
     {

@@ -9,7 +9,8 @@ import pandas as pd
 
 from bench.compare import TO_BEST, Comparison
 from bench.contrasts import ALPHA, POWER
-from bench.report.columns import compared_with_single_task, one_line
+from bench.lines import one_line
+from bench.report.columns import compared_with_single_task
 from bench.rounds import WITHIN_BLOCK
 
 MOST_NAMES = 4

@@ -14,8 +14,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.lines import one_line
 from bench.report.analysis import Analysis
-from bench.report.columns import Column, one_line
+from bench.report.columns import Column
 from bench.report.environments import environments
 from bench.report.figures.style import Empty
 from bench.report.frame import Unit, flatten

@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from bench.lines import one_line
 from bench.records import Record
-from bench.report.columns import MISSING, Column, one_line, three_digits
+from bench.report.columns import MISSING, Column, three_digits
 
 Row = Mapping[str, Any]
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from bench.report.columns import MISSING, Column, one_line
+from bench.lines import one_line
+from bench.report.columns import MISSING, Column
 from bench.report.scores import by_seed
 from bench.statistics import mean_interval
 

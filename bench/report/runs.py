@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bench.contrasts import ALPHA
-from bench.report.columns import MISSING, Column, bounded, one_line, p_value, three_digits, times
+from bench.lines import one_line
+from bench.report.columns import MISSING, Column, bounded, p_value, three_digits, times
 from bench.report.environments import Difference, differences, environments
 from bench.report.frame import Results
 from bench.report.table import aligned

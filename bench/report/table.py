@@ -7,12 +7,12 @@ import textwrap
 from collections.abc import Sequence
 
 from bench.compare import TO_BEST, Comparison
+from bench.lines import one_line
 from bench.report.columns import (
     Column,
     accuracy_columns,
     contrast_columns,
     cost_columns,
-    one_line,
     resampling_columns,
     single_task_columns,
     wide_columns,

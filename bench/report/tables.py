@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import pandas as pd
 
 from bench.compare import Comparison
+from bench.lines import one_line
 from bench.report.analysis import Analysis
 from bench.report.columns import (
     Column,
     bounded,
     compared_with_single_task,
     cost_columns,
-    one_line,
     single_task_columns,
     wide_columns,
 )

@@ -10,7 +10,8 @@ import pandas as pd
 
 from bench.compare import TO_BEST, Comparison
 from bench.contrasts import POWER
-from bench.report.columns import interval, one_line, p_value, three_digits, times
+from bench.lines import one_line
+from bench.report.columns import interval, p_value, three_digits, times
 from bench.report.notes import counted, joined, listed
 from bench.report.pareto import costed, on_front
 

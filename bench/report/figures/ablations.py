@@ -7,8 +7,9 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.lines import one_line
 from bench.report.analysis import Analysis
-from bench.report.columns import one_line, points
+from bench.report.columns import points
 from bench.report.figures.style import BLUE, INK, ORANGE, PAPER, WIDTH, Drawing, Empty, short
 
 TITLE = "Ablations"

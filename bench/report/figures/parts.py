@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.lines import one_line
 from bench.report.analysis import Analysis
-from bench.report.columns import one_line
 from bench.report.figures.style import INK, WIDTH, Drawing, Empty, short
 from bench.report.parts import BACKWARD, FORWARD, ordered_groups, with_groups
 

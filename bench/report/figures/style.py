@@ -13,7 +13,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.columns import one_line
+from bench.lines import one_line
 
 INK, LINE, PAPER = "#222222", "#d5d5d5", "#ffffff"
 """Text and axes, grid, background. The page replaces all colours in its copies on dark screens."""
