@@ -20,7 +20,7 @@ from bench.execution.unit import build_data
 from bench.failure import reason_of, status_of
 from bench.numerics import check_device, restored
 from bench.plugins import importable, load_again, own_of
-from bench.profiling.memory import CPU, CUDA, memory_by_part
+from bench.profiling.memory import CPU, CUDA, memory_by_part, memory_timeline
 from bench.profiling.session import record_memory, record_trace
 from bench.profiling.summary import summarise
 from bench.profiling.trace import read_trace
@@ -112,18 +112,25 @@ def profile_unit(
     return {
         **_record_of(unit, "ok", ""),
         "overhead": overhead,
-        "memory": memory,
+        **memory,
         "summary": {**told, "trace": f"{trace.parent.name}/{trace.name}"},
     }
 
 
-def _memory(step: TrainStep, batch: Batch) -> list[dict[str, Any]]:
-    """See `memory_by_part`; of the device that the batch is on."""
+def _memory(step: TrainStep, batch: Batch) -> dict[str, Any]:
+    """The fields `memory` and `memory_timeline`, as the functions of `bench.profiling.memory` say.
+
+    They are of the device that the batch is on.
+    """
     device = CUDA if batch.device.type == "cuda" else CPU
     with tempfile.TemporaryDirectory(prefix="mtmm-bench-") as folder:
         path = Path(folder) / "memory.pt.trace.json"
         record_memory(step, batch, path)
-        return memory_by_part(read_trace(path), device)
+        trace = read_trace(path)
+    return {
+        "memory": memory_by_part(trace, device),
+        "memory_timeline": memory_timeline(trace, device),
+    }
 
 
 def _record_of(unit: ProfileUnit, status: str, reason: str) -> Record:

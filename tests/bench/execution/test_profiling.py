@@ -204,3 +204,6 @@ def test_in_a_process_of_its_own(planned: Plan, tmp_path: Path) -> None:
     assert (record["status"], record["reason"]) == ("ok", "")
     assert record["summary"]["unattributed_share"] < 0.05
     assert made.trace(name, unit).exists()
+    parts = record["memory_timeline"]["parts"]
+    assert set(parts) == {row["part"] for row in record["memory"]}
+    assert {len(held) for held in parts.values()} == {len(record["memory_timeline"]["ms"])}
