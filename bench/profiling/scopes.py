@@ -16,6 +16,9 @@ from mtmm.paths import Path
 PREFIX = "mtmm::"
 """Begins the names of our ranges in a trace; a part's name follows."""
 
+_OF_WEIGHTING = ("parameter_gradients", "after_step")
+"""What a step calls besides the descent itself."""
+
 
 @contextmanager
 def scoped(step: TrainStep) -> Iterator[None]:
@@ -23,7 +26,8 @@ def scoped(step: TrainStep) -> Iterator[None]:
 
     Parts are `encoders.<modality>.<stage>`, `fusion`, `sharing` (what a sharing does beside its
     paths), `heads.<task>`, `loss.<task>`, `weighting` (what a weighting does beside the backward
-    passes), `clip`; of a model of one's own those that its `parts` names, and `model`.
+    passes, and after the step), `clip`; of a model of one's own those that its `parts` names, and
+    `model`.
     """
     with ExitStack() as stack:
         for name, module in _modules(step.model):
@@ -32,26 +36,29 @@ def scoped(step: TrainStep) -> Iterator[None]:
         for task, objective in step.objectives.items():
             objective.loss = _named(f"loss.{task}", objective.loss)  # type: ignore[method-assign]
             stack.callback(delattr, objective, "loss")
-        descent, clip = step.descent, step.clip
-        step.descent = _Descent(descent)  # type: ignore[assignment]
-        stack.callback(setattr, step, "descent", descent)
-        step.clip = _named("clip", clip)
-        stack.callback(setattr, step, "clip", clip)
+        named = {
+            "descent": _Weighting(step.descent),
+            "weighting": _Weighting(step.weighting),
+            "clip": _named("clip", step.clip),
+        }
+        for attribute, with_name in named.items():
+            stack.callback(setattr, step, attribute, getattr(step, attribute))
+            setattr(step, attribute, with_name)
         yield
 
 
-class _Descent:
-    """A descent whose calls have a name."""
+class _Weighting:
+    """A descent, or the method of one, whose work in a step has a name."""
 
-    def __init__(self, descent: Any) -> None:
-        self._descent = descent
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._descent, name)
+        found = getattr(self._inner, name)
+        return _named("weighting", found) if name in _OF_WEIGHTING else found
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
-        with record_function(f"{PREFIX}weighting"):
-            return self._descent(*arguments, **settings)
+        return _named("weighting", self._inner)(*arguments, **settings)
 
 
 def _named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

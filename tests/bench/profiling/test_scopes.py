@@ -140,11 +140,22 @@ def test_a_part_that_a_checkpoint_runs_again_keeps_its_work(
     assert table["trunk", "backward"] > table["trunk", "forward"]
 
 
+@pytest.mark.parametrize("weighting", ["famo", "uncertainty", "gradnorm"])
+def test_what_a_weighting_does_after_the_backward_pass_is_its_own(
+    weighting: str, bundle: DataBundle, tmp_path: Path
+) -> None:
+    step, batch = step_of(config_of(weighting=weighting), bundle)
+    found = seen(step, batch, tmp_path, most=0.02)
+    shares = found.table.groupby("part")["share"].sum()
+    assert shares["weighting"] > 0.02
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "mmoe": {"model": {"sharing": "mmoe"}},
     "late": {"model": {"fusion": "late_learned"}},
     "pcgrad": {"weighting": "pcgrad"},
     "famo": {"weighting": "famo"},
+    "gradnorm": {"weighting": "gradnorm"},
     "clip": {"train": {"epochs": 1, "batch_size": 16, "clip_norm": 0.1}},
 }
 
@@ -177,7 +188,7 @@ def _stepped(
 
 def test_everything_is_as_before_even_after_an_error(bundle: DataBundle) -> None:
     step, batch = step_of(config_of({"fusion": "late_learned"}), bundle)
-    before = step.descent, step.clip
+    before = step.descent, step.weighting, step.clip
     with scoped(step):
         step(batch)
         assert _hooks(step.model) > 0
@@ -185,7 +196,7 @@ def test_everything_is_as_before_even_after_an_error(bundle: DataBundle) -> None
     with pytest.raises(AttributeError, match="'NoneType'"), scoped(step):
         step(None)  # type: ignore[arg-type]
     assert _hooks(step.model) == 0
-    assert (step.descent, step.clip) == before
+    assert (step.descent, step.weighting, step.clip) == before
     assert not any("loss" in vars(objective) for objective in step.objectives.values())
     step(batch)
 
