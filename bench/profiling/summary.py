@@ -9,7 +9,7 @@ import pandas as pd
 from bench.profiling.activity import Activity, activity
 from bench.profiling.attribution import attribute
 from bench.profiling.kernels import kernel_mix, kernel_table
-from bench.profiling.parts import DIRECTIONS
+from bench.profiling.parts import DIRECTIONS, FORWARD
 from bench.profiling.trace import DEVICE, Trace
 
 MOST_KERNELS = 10
@@ -25,6 +25,10 @@ def summarise(trace: Trace) -> dict[str, Any]:
     device its kernels, copies and sets, else the time in operators; `unattributed_share` the part
     of it that belongs to no part of the model, `joined_share` as in
     `bench.profiling.attribution.Attribution`.
+
+    `straggler_ratio` is the slowest encoder's forward work over the mean of the encoders' (parts
+    `encoders.<modality>`, with their stages), so 1 where they are alike; None with fewer than two
+    encoders at work.
 
     `kernels`, `launches`, `syncs` (per step), `copies` (by direction), `busy_share` and
     `idle_share` are as in `Activity`, and None without a device.
@@ -50,6 +54,7 @@ def summarise(trace: Trace) -> dict[str, Any]:
         **{f"{direction}_us": found.us(direction) for direction in DIRECTIONS},
         "unattributed_share": found.unattributed_share,
         "joined_share": found.joined_share,
+        "straggler_ratio": straggler_ratio(found.table),
         **_of_device(device),
         "parts": _records(found.table),
         "kinds": {row["kind"]: row["share"] for row in _records(kernel_mix(kernels))},
@@ -71,6 +76,14 @@ def parts_by_direction(table: pd.DataFrame) -> pd.DataFrame:
     wide["share"] = wide["us"] / wide["us"].sum()
     wide.columns.name = None
     return wide.sort_values("us", ascending=False, kind="stable").reset_index()
+
+
+def straggler_ratio(table: pd.DataFrame) -> float | None:
+    """Of an attribution's table; as in `summarise`."""
+    names = table["part"].str.extract(r"^encoders\.([^.]+)", expand=False)
+    forward = table.loc[table["direction"] == FORWARD, "us"].groupby(names).sum()
+    forward = forward[forward > 0]
+    return float(forward.max() / forward.mean()) if len(forward) > 1 else None
 
 
 def _of_device(device: Activity | None) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def _head(told: Mapping[str, Any]) -> Iterator[str]:
             f"{told['launches']:g} launches, {told['kernels']:g} kernels, "
             f"{told['syncs']:g} waits of the host{copies}"
         )
+    if told["straggler_ratio"] is not None:
+        yield (
+            f"The slowest encoder takes {told['straggler_ratio']:.2f} times the mean of the "
+            "encoders, forward"
+        )
 
 
 def _part_columns(parts: pd.DataFrame, whole_us: float) -> list[Column]:

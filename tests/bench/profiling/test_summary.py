@@ -49,6 +49,34 @@ def test_without_a_device_its_numbers_are_unknown(cpu: Path) -> None:
     assert told["joined_share"] is None
 
 
+@pytest.fixture
+def encoders(tmp_path: Path) -> Path:
+    """30 µs of image encoder in two stages, 10 µs of text encoder; and a fusion."""
+    recorder = Recorder()
+    recorder.scope("ProfilerStep#1", 0, 200)
+    spans = {"image.conv1": (10, 30), "image.fc": (40, 50), "text.recurrence": (60, 70)}
+    for name, (start, end) in spans.items():
+        recorder.scope(f"mtmm::encoders.{name}", start, end)
+        recorder.operator("aten::mm", start, end)
+    recorder.scope("mtmm::fusion", 100, 190)
+    recorder.operator("aten::mm", 100, 190)
+    return write(tmp_path / "encoders.json", recorder.entries)
+
+
+def test_the_slowest_encoder_against_the_mean(
+    encoders: Path, gpu: Path, cpu: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert summarise(read_trace(encoders))["straggler_ratio"] == 30 / 20
+    assert main(["profile", "--trace", str(encoders)]) == 0
+    assert "The slowest encoder takes 1.50 times the mean" in capsys.readouterr().out
+    assert main(["profile", "--trace", str(encoders), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["straggler_ratio"] == 1.5
+    for one_or_none in (gpu, cpu):
+        assert summarise(read_trace(one_or_none))["straggler_ratio"] is None
+        assert main(["profile", "--trace", str(one_or_none)]) == 0
+        assert "slowest encoder" not in capsys.readouterr().out
+
+
 def test_parts_in_rows_and_directions_in_columns(gpu: Path) -> None:
     wide = parts_by_direction(attribute(read_trace(gpu)).table)
     assert wide.columns.tolist() == [
