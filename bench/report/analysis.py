@@ -16,6 +16,8 @@ from bench.records import FINE
 from bench.report.effects import Effects, ablations, base_of, effects
 from bench.report.frame import Results, Unit, load_results
 from bench.report.parts import part_table
+from bench.report.quality import quality_table
+from bench.report.ratios import ratio_table
 from bench.report.robustness import robustness
 from bench.report.scores import Scores, by_task
 from bench.report.verdict import verdict
@@ -57,6 +59,18 @@ class Analysis:
     def parts(self) -> pd.DataFrame:
         """What the parts of profiled variants cost; no row where none was profiled."""
         return part_table(self.results.profiles, self.results.frame)
+
+    @cached_property
+    def ratios(self) -> pd.DataFrame:
+        """The parts of profiled variants against the baseline's; see `ratio_table`."""
+        results, baseline = self.results, self.comparison.baseline
+        return ratio_table(self.parts, results.profiles, results.frame, baseline)
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """How good the measurements of training steps are; see `quality_table`."""
+        results = self.results
+        return quality_table(results.profiles, results.frame, self.comparison.batch_size)
 
     @cached_property
     def frame_csv(self) -> str:

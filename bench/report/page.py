@@ -22,6 +22,8 @@ from bench.report.figures.style import Empty
 from bench.report.frame import Unit, flatten
 from bench.report.notes import notes
 from bench.report.parts import part_notes
+from bench.report.quality import quality_notes
+from bench.report.ratios import ratio_notes
 from bench.report.robustness import NOTES
 from bench.report.settings import ABSENT, differences, full_name, value_at
 from bench.report.svg import inline
@@ -84,6 +86,8 @@ def page(
                 *notes(analysis.comparison),
                 *(NOTES if "robustness" in rows else ()),
                 *part_notes(analysis.results.profiles),
+                *ratio_notes(analysis.ratios),
+                *quality_notes(analysis.quality),
             ],
             version=__version__,
         )

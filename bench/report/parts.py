@@ -46,7 +46,7 @@ def part_table(profiles: Mapping[str, Record], frame: pd.DataFrame) -> pd.DataFr
     """
     rows = []
     for variant, profile in profiles.items():
-        timed = _timed(frame, variant, profile)
+        timed = timed_row(frame, variant, profile)
         scaled = {} if timed is None else _scaled(profile["summary"]["parts"], timed)
         for (part, direction), (us, share) in _work(profile["summary"]["parts"]).items():
             rows.append(
@@ -113,7 +113,7 @@ def printed_memory(table: pd.DataFrame) -> list[Column]:
     """Variant, and what of its memory's rise each part holds at the peak of a step, in MiB."""
     if not len(table):
         return []
-    table = table.assign(shown=[_shown(group) for group in table["group"]])
+    table = table.assign(shown=[shown_as(group) for group in table["group"]])
     variants = list(dict.fromkeys(table["variant"]))
     columns = [Column("variant", tuple(map(one_line, variants)))]
     for shown in ordered_groups(table["shown"]):
@@ -219,14 +219,16 @@ def _of_the_same(profile: Record, row: Row) -> bool:
     )
 
 
-def _timed(frame: pd.DataFrame, variant: str, profile: Record) -> Row | None:
+def timed_row(frame: pd.DataFrame, variant: str, profile: Record) -> Row | None:
+    """The frame's row of the same training step without the profiler; None if there is none."""
     rows = frame[(frame["variant"] == variant) & (frame["kind"] == "time")]
     named = ({str(key): value for key, value in row.items()} for row in rows.to_dict("records"))
     found = [row for row in named if _of_the_same(profile, row)]
     return found[-1] if found else None
 
 
-def _shown(group: str) -> str:
+def shown_as(group: str) -> str:
+    """The column or colour that a group is part of: heads, losses and the rest are one each."""
     if group in _REST:
         return "rest"
     first, dot, _ = group.partition(".")
@@ -240,7 +242,7 @@ def with_groups(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """
     timed = bool(table.loc[table["direction"].isin([FORWARD, BACKWARD]), "ms"].notna().all())
     values = table["ms"] if timed else 100 * table["share"]
-    shown = [_shown(group) for group in table["group"]]
+    shown = [shown_as(group) for group in table["group"]]
     return table.assign(value=values, shown=shown), "ms" if timed else "% of work"
 
 

@@ -24,6 +24,8 @@ from bench.report.parts import (
     printed_memory,
     printed_parts,
 )
+from bench.report.quality import printed_quality
+from bench.report.ratios import printed_ratios
 from bench.report.robustness import robustness_columns
 
 _SINGLE_TASK = ("gain.", "delta_m_")
@@ -44,8 +46,10 @@ def printed_tables(analysis: Analysis) -> dict[str, list[Column]]:
         "cost": cost_columns(comparison),
         "robustness": robustness_columns(analysis.robustness),
         "parts": printed_parts(analysis.parts),
+        "ratios": printed_ratios(analysis.ratios),
         "memory": printed_memory(memory_table(analysis.results.profiles)),
         "kinds": printed_kinds(kinds_table(analysis.results.profiles)),
+        "quality": printed_quality(analysis.quality),
         "effects": effect_columns(analysis.effects.table),
         "ablations": ablation_columns(analysis.ablations),
     }
@@ -61,8 +65,10 @@ def full_tables(analysis: Analysis) -> dict[str, pd.DataFrame]:
         "cost": cost,
         "robustness": analysis.robustness,
         "parts": analysis.parts,
+        "ratios": analysis.ratios,
         "memory": memory_table(analysis.results.profiles),
         "kinds": kinds_table(analysis.results.profiles),
+        "quality": analysis.quality,
         "tasks": analysis.by_task,
         "effects": analysis.effects.table,
         "ablations": analysis.ablations,

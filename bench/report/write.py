@@ -19,8 +19,8 @@ from bench.report.table import code, github, markdown, to_csv, to_markdown
 from bench.report.tables import full_tables, printed_tables
 
 _TABLES = {
-    *("accuracy", "single_task", "cost", "robustness", "parts", "memory", "kinds"),
-    *("tasks", "effects", "ablations"),
+    *("accuracy", "single_task", "cost", "robustness", "parts", "ratios", "memory", "kinds"),
+    *("quality", "tasks", "effects", "ablations"),
 }
 
 Files = Iterator[tuple[str, str | bytes]]

@@ -166,7 +166,8 @@ class Results:
     ) -> str:
         median, low, high = step_ms
         summary = {"step_ms": median, "step_lo_ms": low, "step_hi_ms": high}
-        summary |= {"forward_ms": median / 2, "backward_ms": median / 3, "n": 50}
+        summary |= {"forward_ms": median / 2, "backward_ms": median / 3, "n": 50, "rounds": 8}
+        summary |= {"step_iqr_share": 0.04, "unstable_share": 0.25, "flagged_share": 0.0}
         Store(self.root).write(
             identity,
             {
@@ -180,6 +181,7 @@ class Results:
                 "block": "b1" if batch_size == 64 else "b2",
                 "device_name": "a CPU",
                 "summary": {**summary, "samples_per_s": samples_per_s},
+                "samples": {"stop": "budget"},
                 "cost": {"peak_mib": 1.0, "flops": 1e6},
             },
         )

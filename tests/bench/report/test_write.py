@@ -46,7 +46,7 @@ def test_a_report_written_again_is_the_same(finished: Path) -> None:
     assert {path: path.read_bytes() for path in write_report(finished)} == before
 
 
-PRINTED = ("accuracy", "single_task", "cost", "effects")
+PRINTED = ("accuracy", "single_task", "cost", "quality", "effects")
 
 
 def test_all_formats_write_all_files(finished: Path) -> None:
