@@ -8,24 +8,24 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from bench.lines import one_line
+from bench.profiling.summary import straggler_ratio
 from bench.records import Record
 from bench.report.columns import MISSING, Column, three_digits
-from bench.report.parts import FORWARD, ordered_groups, shown_as, timed_row
+from bench.report.parts import ordered_groups, shown_as, timed_row
 
 _RATIO = "ratio."
-_STRAGGLER = "encoder_straggler"
+_STRAGGLER = "straggler_ratio"
 
 
 def ratio_table(
     parts: pd.DataFrame, profiles: Mapping[str, Record], frame: pd.DataFrame, baseline: str
 ) -> pd.DataFrame:
-    """A row for each profiled variant: `variant`, `ratio.<part>` and `encoder_straggler`.
+    """A row for each profiled variant: `variant`, `ratio.<part>` and `straggler_ratio`.
 
     Of a part of `part_table`, in groups as they are printed: its ms, forward, backward and
     optimizer together, over the baseline's. NaN where either lacks the part, or where the two were
-    not timed in one block: ratios hold within a block only. `encoder_straggler` is the forward work
-    of the profile's slowest encoder over the mean of its encoders, NaN where it has fewer than two.
-    Columns without a number are left out.
+    not timed in one block: ratios hold within a block only. `straggler_ratio` is that of the
+    profile's parts: see `bench.profiling.summary`. Columns without a number are left out.
     """
     parts = parts.assign(shown=[shown_as(group) for group in parts["group"]])
     cost = parts.groupby(["variant", "shown"])["ms"].sum(min_count=1).unstack()
@@ -36,7 +36,8 @@ def ratio_table(
     for variant in profiles:
         same = blocks[variant] is not None and blocks[variant] == blocks.get(baseline)
         ratios = (cost.loc[variant] / (base if same else math.nan)).add_prefix(_RATIO)
-        straggler = _straggler(parts[parts["variant"] == variant])
+        slowest = straggler_ratio(parts[parts["variant"] == variant])
+        straggler = math.nan if slowest is None else slowest
         rows.append({"variant": variant, **ratios.to_dict(), _STRAGGLER: straggler})
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")
     return table if len(table.columns) > 1 else table.iloc[:0]
@@ -71,12 +72,6 @@ def ratio_notes(table: pd.DataFrame) -> Iterator[str]:
 def _block(frame: pd.DataFrame, variant: str, profile: Record) -> str | None:
     row = timed_row(frame, variant, profile)
     return None if row is None else str(row["time.block"])
-
-
-def _straggler(parts: pd.DataFrame) -> float:
-    encoders = parts["shown"].str.startswith("encoders.") & (parts["direction"] == FORWARD)
-    work = parts[encoders].groupby("shown")["us"].sum()
-    return float(work.max() / work.mean()) if len(work) > 1 and work.max() > 0 else math.nan
 
 
 def _heading(name: str) -> str:

@@ -59,7 +59,7 @@ def test_ratios_hold_within_a_block_only(results: Any) -> None:
 
 
 def test_the_slowest_encoder_is_that_of_the_most_forward_work(analysis: Analysis) -> None:
-    straggler = analysis.ratios.set_index("variant")["encoder_straggler"]
+    straggler = analysis.ratios.set_index("variant")["straggler_ratio"]
     assert straggler.to_dict() == pytest.approx({"base": 30 / 20, "slow": 30 / 20, "untimed": 1.0})
 
 
