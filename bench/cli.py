@@ -54,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
     timing.add_argument("-q", "--quiet", action="store_true", help="no progress")
     timing.set_defaults(command=time_suites)
 
+    _add_search(
+        commands.add_parser("search", help="search settings of every arm, and compare the tuned")
+    )
+
     plan = commands.add_parser("plan", help="show what a suite would run, and run nothing")
     plan.add_argument("suite", metavar="SUITE", type=Path, help="a suite file")
     _add_suite_options(plan)
@@ -164,6 +168,19 @@ def _add_profile(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--json", action="store_true", help="with --trace: for programs to read")
     command.set_defaults(command=profile)
+
+
+def _add_search(command: argparse.ArgumentParser) -> None:
+    command.add_argument("suite", metavar="SUITE", type=Path, help="a suite file with `search`")
+    _add_suite_options(command)
+    _add_run_options(command)
+    command.add_argument(
+        "--storage",
+        metavar="URL",
+        help="where Optuna keeps the studies (default: a journal in the results)",
+    )
+    command.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    command.set_defaults(command=search_settings)
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:
@@ -279,6 +296,23 @@ def _run(
         train=train,
     )
     return run(options.suites, request, how, quiet=options.quiet)
+
+
+def search_settings(options: argparse.Namespace) -> int:
+    """`search`."""
+    from bench.commands.request import Request
+    from bench.commands.search import search
+    from bench.execution.run import Options
+
+    request = Request.of(options)
+    how = Options(
+        devices=request.devices,
+        workers=options.workers,
+        timeout_s=options.timeout,
+        retry_failed=options.retry_failed,
+        fail_fast=options.fail_fast,
+    )
+    return search(options.suite, request, how, options.storage, quiet=options.quiet)
 
 
 def show_plan(options: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, Component] = {
     "numerics": settings.numerics,
     "robustness": settings.robustness,
     "timing": settings.timing,
+    "search": settings.search,
     "simplex": settings.simplex,
 }
 

@@ -301,7 +301,28 @@ def _sections() -> Schema:
         "baseline": _reference("overrides"),
         "family": _object(dict.fromkeys(("except", "best"), _reference("conditions"))),
         "timing": {"anyOf": [{"const": "off"}, _object(_settings(settings.timing))]},
+        "search": _search(),
         "single_task": {"enum": ["auto", "off"]},
         "max_params": {"type": "number", "minimum": 1},
         "max_memory_mib": {"type": "number", "minimum": 1},
     }
+
+
+def _search() -> Schema:
+    number = {"type": "number"}
+    entry = _object(
+        {
+            "low": number,
+            "high": number,
+            "log": {"type": "boolean"},
+            "step": number,
+            "choices": _axis({}),
+            "simplex": {"const": True},
+            "when": _reference("conditions"),
+        }
+    )
+    space = {"type": "object", "additionalProperties": {"anyOf": [_axis({}), entry]}}
+    return _object(
+        {"space": space, "each": _axis({"type": "string"}), **_settings(settings.search)},
+        required=["space"],
+    )

@@ -112,6 +112,24 @@ def timing(
     """
 
 
+def search(
+    *,
+    objective: str = "val.score",
+    sampler: Literal["tpe", "random"] = "tpe",
+    trials: Annotated[int, Range(low=1, high=100_000)] = 20,
+    seeds: Annotated[int, Range(low=1, high=1000)] = 1,
+    seed: Annotated[int, Range(low=0, high=2**31 - 1)] = 0,
+    timeout_s: AboveZero | None = None,
+) -> None:
+    """How settings are searched, besides `space` and `each`.
+
+    `objective` is a column of val, `val.score` or `val.<task>.<metric>`; its mean over `seeds` is
+    what a trial comes to. These seeds are others than those of the suite, with which the tuned arms
+    are compared. Every arm gets the same number of `trials`, or as many as `timeout_s` seconds
+    allow. `seed` is that of the sampler.
+    """
+
+
 def simplex(
     *, axis: str = "weighting.weights", points: Annotated[int, Range(low=1, high=1024)] = 9
 ) -> None:

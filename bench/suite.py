@@ -12,6 +12,7 @@ from bench.conditions import Exclusion, Family
 from bench.document import MAX_BYTES, Document, DocumentError, parse, plain
 from bench.errors import InputError
 from bench.overrides import SHORT, Block, Choice, put, target_of
+from bench.search.section import Search, read_search
 from bench.sections import Timing
 from bench.sweeps import Removal
 from bench.variant import KEYS, with_defaults
@@ -29,6 +30,7 @@ SECTIONS = (
     "baseline",
     "family",
     "timing",
+    "search",
     "single_task",
     "max_params",
     "max_memory_mib",
@@ -59,6 +61,7 @@ class Suite:
     baseline: Choice
     family: Family
     timing: Timing | None
+    search: Search | None
     single_task: str
     max_params: int
     max_memory_mib: int
@@ -153,6 +156,7 @@ def build_suite(document: Document, given: Sequence[Given] = ()) -> Suite:
         baseline=sweeps.overrides(value.get("baseline", {}), ("baseline",), problems),
         family=conditions.family(value.get("family", {}), problems),
         timing=sections.timing(value.get("timing", {}), problems),
+        search=read_search(value.get("search"), problems),
         single_task=sections.single_task(value.get("single_task", "auto"), problems),
         max_params=sections.limit("max_params", value.get("max_params", MAX_PARAMS), problems),
         max_memory_mib=sections.limit(

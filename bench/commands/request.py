@@ -15,7 +15,7 @@ from bench.errors import InputError
 from bench.planning import Plan, make_plan
 from bench.plugins import load_plugins
 from bench.smoke import smoke
-from bench.suite import Given, load_suite, parse_given
+from bench.suite import Given, Suite, load_suite, parse_given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +41,14 @@ class Request:
             smoke=options.smoke,
         )
 
+    def suite(self, path: Path) -> Suite:
+        """The suite in a file, as it is asked for."""
+        loaded = load_suite(path, self.given)
+        return smoke(loaded) if self.smoke else loaded
+
     def plan(self, suite: Path) -> Plan:
         """The plan of a suite; its base can be had on the devices."""
-        loaded = load_suite(suite, self.given)
-        planned = make_plan(smoke(loaded) if self.smoke else loaded)
+        planned = make_plan(self.suite(suite))
         planned.check_device(self.devices[0])
         return planned
 

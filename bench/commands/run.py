@@ -31,7 +31,7 @@ def run(suites: Sequence[Path], request: Request, options: Options, *, quiet: bo
     check_results(request.results, [plan.suite.name for plan in plans])
     store, progress = Store(request.results), Progress(Console(stderr=True), quiet=quiet)
     failed = False
-    with _ended_in_order():
+    with ended_in_order():
         for plan in plans:
             outcome = run_plan(plan, store, options, progress, command())
             fine = _tell(outcome, store, store.suite_folder(plan.suite.name))
@@ -78,7 +78,7 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def ended_in_order() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does, and both do where a shell had SIGINT ignored."""
 
     def interrupt(number: int, frame: object) -> None:

@@ -1,0 +1,1 @@
+"""Search for good settings: the same budget for every arm, then the tuned arms on test."""

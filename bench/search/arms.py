@@ -1,0 +1,189 @@
+"""The arms of a search, and the configurations that a space makes of one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.expansion import agrees
+from bench.overrides import Axis, OverrideError, apply
+from bench.planning import Plan, Variant, make_plan
+from bench.search.section import Search
+from bench.search.space import Entry, Proposer
+from bench.suite import Suite, SuiteError
+from bench.variant import Resolver, description_of
+from mtmm.heads.judging import objectives
+from mtmm.settings import Problem, dotted, listed, nearest
+
+Config = dict[str, Any]
+
+_DRAWS = 40  # of the space of each arm, to see whether its settings fit
+
+
+def plan_arms(suite: Suite) -> tuple[Search, Plan]:
+    """The search of a suite, and a plan whose variants are its arms.
+
+    Raises SuiteError with everything that is wrong with either.
+    """
+    if suite.search is None:
+        if suite.problems:
+            raise SuiteError(suite.document, suite.problems)
+        text = "has no `search`: what to search, such as "
+        text += "{space: {train.optimizer.lr: {low: 1e-4, high: 1e-2, log: true}}}"
+        raise SuiteError(suite.document, [Problem((), text)])
+    problems = [*suite.problems, *_unknown_axes(suite, suite.search)]
+    if problems:
+        raise SuiteError(suite.document, problems)
+    sweep = tuple(
+        tuple(axis for axis in block if _is_each(axis, suite.search)) for block in suite.sweep
+    )
+    arms = make_plan(
+        replace(
+            suite,
+            sweep=tuple(block for block in sweep if block),
+            replacements=(),
+            removals=(),
+            single_task="off",
+        )
+    )
+    problems = [
+        *_unknown_objective(suite.search, arms.variants),
+        *_misfits(suite.search, arms.variants),
+    ]
+    if problems:
+        told = dict.fromkeys((problem.path, problem.message) for problem in problems)
+        raise SuiteError(suite.document, [Problem(*one) for one in told])
+    return suite.search, arms
+
+
+def configured(
+    arm: Config, space: Sequence[Entry], proposer: Proposer, resolver: Resolver
+) -> tuple[Config, list[Problem]]:
+    """An arm with proposed values for what is searched, resolved; with all that is wrong with it.
+
+    An entry is proposed only where the settings before it agree with its `when`.
+    """
+    raw, problems = arm, list[Problem]()
+    for entry in space:
+        if entry.when and not agrees(raw, entry.when):
+            continue
+        value = entry.propose(proposer, len(arm["tasks"]))
+        try:
+            raw = apply(raw, (replace(entry.override, value=value),))
+        except OverrideError as error:
+            problems.append(Problem(error.source, str(error)))
+    return resolver.resolve(raw, problems), problems
+
+
+def _is_each(axis: Axis, search: Search) -> bool:
+    return any(override.target in search.each for override in axis[0])
+
+
+def _unknown_axes(suite: Suite, search: Search) -> list[Problem]:
+    swept = [o.target for block in suite.sweep for axis in block for o in axis[0]]
+    names = [dotted(target) for target in swept]
+    return [
+        Problem(
+            ("search", "each", i),
+            f"'{dotted(target)}' is no axis of the sweep{nearest(dotted(target), names)} "
+            f"(there are: {listed(dict.fromkeys(names))})",
+        )
+        for i, target in enumerate(search.each)
+        if target not in swept
+    ]
+
+
+def _unknown_objective(search: Search, arms: Sequence[Variant]) -> list[Problem]:
+    if search.objective == "val.score":
+        return []
+    _, task, metric = search.objective.split(".")
+    place = ("search", "objective")
+    for arm in arms:
+        described = description_of(arm.config)
+        judged = objectives(described.tasks, arm.config["model"].get("heads"))
+        if task not in judged:
+            text = f"'{arm.name}' has no task '{task}'{nearest(task, judged)}"
+            return [Problem(place, f"{text} (it has: {listed(judged)})")]
+        metrics = judged[task].metrics
+        if metric not in metrics:
+            text = f"task '{task}' has no metric '{metric}'{nearest(metric, metrics)}"
+            return [Problem(place, f"{text} (it has: {listed(metrics)})")]
+    return []
+
+
+def _misfits(search: Search, arms: Sequence[Variant]) -> list[Problem]:
+    """What is wrong with some value of the space, and entries that no arm ever gets to."""
+    resolver, met, used = Resolver(), list[Problem](), set[str]()
+    for arm in arms:
+        for draw in range(_DRAWS):
+            proposer = _Draw(random.Random(draw), corner={0: 0.0, 1: 1.0}.get(draw))
+            _, problems = configured(arm.config, search.space, proposer, resolver)
+            used |= proposer.names
+            met += [
+                _placed(problem, search, arm.name)
+                for problem in problems
+                if not problem.combination
+            ]
+    idle = [e for e in search.space if not any(n.partition("[")[0] == e.name for n in used)]
+    text = "no arm, and nothing that the space makes of one, agrees with `when`"
+    return met + [Problem((*entry.override.source, "when"), text) for entry in idle]
+
+
+def _placed(problem: Problem, search: Search, arm: str) -> Problem:
+    """The problem at the entry of the space that it comes from."""
+    # The innermost first: of a component and its setting, searched together, it is the setting.
+    for entry in sorted(search.space, key=lambda entry: -len(entry.override.target)):
+        target = entry.override.target
+        shared = min(len(target), len(problem.path))
+        if target[:shared] == problem.path[:shared]:
+            text = f"{problem.message}, in the arm '{arm}'"
+            return Problem(entry.override.source, text)
+    return problem
+
+
+class _Draw:
+    """Proposes at random, or every range's end."""
+
+    def __init__(self, generator: random.Random, corner: float | None) -> None:
+        self._generator, self._corner = generator, corner
+        self.names = set[str]()
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.names.add(name)
+        return self._generator.choice(choices)
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self.names.add(name)
+        return low + (high - low) * self._share()
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        self.names.add(name)
+        return low + step * int((high - low) // step * self._share())
+
+    def _share(self) -> float:
+        return self._generator.random() if self._corner is None else self._corner
+
+
+def column_of(record: Mapping[str, Any], objective: str) -> float:
+    """The objective in a train record; NaN where it is not there."""
+    if objective == "val.score":
+        value = record["scores"]["val"]
+    else:
+        _, task, metric = objective.split(".")
+        value = record["val"].get(task, {}).get(metric)
+    return float("nan") if value is None else float(value)
+
+
+def larger_is_better(objective: str, arm: Config) -> bool:
+    """The direction of an objective."""
+    if objective == "val.score":
+        return True
+    _, task, metric = objective.split(".")
+    judged = objectives(description_of(arm).tasks, arm["model"].get("heads"))
+    return judged[task].metrics[metric].higher_is_better
