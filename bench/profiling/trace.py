@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +28,8 @@ HOST = (ANNOTATION, MODULE, OPERATOR, *RUNTIME)
 _RANK = {category: rank for rank, category in enumerate((*HOST, *DEVICE))}
 _STEP = "ProfilerStep#"
 _FLOWS = ("fwdbwd", "forward_backward")
+_TOLD_APART_BY = ("ph", "cat", "pid", "tid", "id")
+_JOINED_BY = ("correlation", "Fwd thread id")
 _GZIP = b"\x1f\x8b"
 
 
@@ -137,7 +140,8 @@ def read_trace(path: Path) -> Trace:
     raw = whole.get("traceEvents") if isinstance(whole, dict) else None
     if not isinstance(raw, list):
         raise InputError(f"{path} is no trace of the PyTorch profiler: it has no `traceEvents`")
-    entries = [entry for entry in raw if isinstance(entry, dict)]
+    entries = [entry for entry in raw if isinstance(entry, dict) and _is_sound(entry)]
+    devices = whole.get("deviceProperties")
     events = sorted(_events(entries), key=_order)
     trace = Trace(
         path=path,
@@ -145,7 +149,9 @@ def read_trace(path: Path) -> Trace:
         flows=_flows(entries),
         steps=_steps(events),
         memory=[one for one in entries if _is_memory(one)],
-        devices=[one for one in whole.get("deviceProperties") or [] if isinstance(one, dict)],
+        devices=[one for one in devices if isinstance(one, dict)]
+        if isinstance(devices, list)
+        else [],
         metadata={
             key: value
             for key, value in whole.items()
@@ -176,6 +182,18 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path} is cut off or no JSON: {error}") from None
 
 
+def _is_sound(entry: Mapping[str, Any]) -> bool:
+    """Whether what an entry is told apart by are words and numbers, as the profiler writes them."""
+    args = entry.get("args")
+    told = [entry.get(name) for name in _TOLD_APART_BY]
+    told += [args.get(name) for name in _JOINED_BY] if isinstance(args, dict) else []
+    return all(value is None or isinstance(value, str | int | float) for value in told)
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _events(entries: Iterable[Mapping[str, Any]]) -> Iterable[Event]:
     for entry in entries:
         category = entry.get("cat")
@@ -185,7 +203,7 @@ def _events(entries: Iterable[Mapping[str, Any]]) -> Iterable[Event]:
         if category == MODULE and not name.startswith("nn.Module: "):
             continue  # lines of Python: many, and no part of a model
         ts, dur = entry.get("ts"), entry.get("dur", 0)
-        if isinstance(ts, int | float) and isinstance(dur, int | float):
+        if _is_time(ts) and _is_time(dur):
             args = entry.get("args")
             yield Event(
                 name,
@@ -200,7 +218,7 @@ def _events(entries: Iterable[Mapping[str, Any]]) -> Iterable[Event]:
 
 def _is_memory(entry: Mapping[str, Any]) -> bool:
     told = entry.get("name") == "[memory]" and isinstance(entry.get("args"), dict)
-    return told and isinstance(entry.get("ts"), int | float)
+    return told and _is_time(entry.get("ts"))
 
 
 def _order(event: Event) -> tuple[float, float, int]:
@@ -210,8 +228,9 @@ def _order(event: Event) -> tuple[float, float, int]:
 def _flows(entries: Iterable[Mapping[str, Any]]) -> list[Flow]:
     ends: dict[str, dict[Any, Place]] = {"s": {}, "f": {}}
     for entry in entries:
-        if entry.get("cat") in _FLOWS and entry.get("ph") in ends:
-            place = Place(entry.get("pid", 0), entry.get("tid", 0), float(entry.get("ts", 0)))
+        ts = entry.get("ts", 0)
+        if entry.get("cat") in _FLOWS and entry.get("ph") in ends and _is_time(ts):
+            place = Place(entry.get("pid", 0), entry.get("tid", 0), float(ts))
             ends[entry["ph"]][entry.get("id")] = place
     return [
         Flow(start, ends["f"][number]) for number, start in ends["s"].items() if number in ends["f"]

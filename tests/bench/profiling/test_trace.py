@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,30 @@ def test_entries_that_are_no_spans_are_passed_over(tmp_path: Path) -> None:
     assert read_trace(path).events == events
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({name: ["a"]} for name in ("ph", "cat", "pid", "tid", "id")),
+        {"args": {"correlation": ["a"]}},
+        {"args": {"Fwd thread id": {}}},
+        *({"ts": ts} for ts in (None, "1", math.nan, math.inf)),
+        {"dur": math.nan},
+        {"cat": "fwdbwd", "ph": "s", "ts": "later"},
+    ],
+)
+def test_spoilt_entries_are_passed_over(odd: Entry, tmp_path: Path) -> None:
+    spoilt = {"ph": "X", "cat": "cpu_op", "name": "aten::mm", "ts": 1, "dur": 1, "id": 1} | odd
+    path = write(tmp_path / "a.json", [spoilt, *gpu_entries()])
+    whole = read_trace(write(tmp_path / "b.json", gpu_entries()))
+    assert read_trace(path).events == whole.events
+    assert read_trace(path).flows == whole.flows
+
+
+def test_properties_of_devices_may_be_anything(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", gpu_entries(), deviceProperties=7)
+    assert read_trace(path).devices == []
+
+
 def test_a_moment_outside_of_all_steps_has_none(tmp_path: Path) -> None:
     trace = read_trace(write(tmp_path / "a.json", gpu_entries()))
     start, end = trace.steps[0].start, trace.steps[1].end
@@ -76,6 +101,12 @@ BAD = {
     "deep": (b"[" * 100_000, "is cut off or no JSON"),
     "other JSON": (b'{"benchmarks": []}', "it has no `traceEvents`"),
     "a list": (b"[1, 2]", "it has no `traceEvents`"),
+    "null": (b"null", "it has no `traceEvents`"),
+    "no events": (b'{"traceEvents": []}', "holds no operators of PyTorch"),
+    "only steps": (
+        _without(lambda entry: entry["cat"] != "cpu_op"),
+        "holds no operators of PyTorch",
+    ),
     "another tool": (
         b'{"traceEvents": [{"ph": "X", "cat": "v8", "name": "Run", "ts": 1, "dur": 2}, 5]}',
         "holds no operators of PyTorch: profile with",
