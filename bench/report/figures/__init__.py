@@ -11,6 +11,8 @@ from bench.report.figures import (
     curves,
     dynamics,
     effects,
+    kinds,
+    memory,
     parts,
     tasks,
     throughput,
@@ -20,6 +22,8 @@ from bench.report.figures.style import Drawing, Empty
 FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
     "cost": cost.draw,
     "parts": parts.draw,
+    "kinds": kinds.draw,
+    "memory": memory.draw,
     "throughput": throughput.draw,
     "tasks": tasks.draw,
     "effects": effects.draw,

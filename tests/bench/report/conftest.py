@@ -103,7 +103,8 @@ class Results:
             "device_name": "a CPU",
             "overhead": 1.25,
         }
-        given = {key: more.pop(key) for key in list(more) if key in record}
+        outside = {*record, "memory_timeline"}
+        given = {key: more.pop(key) for key in list(more) if key in outside}
         Store(self.root).write(identity, record | given | {"summary": summary | more})
         self.variants[-1]["profile"] = identity
 
@@ -233,7 +234,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = [(f"encoders.{SCRIPT}.a", "forward", 5.0), (IMAGE, "backward", 7.0)]
     note = {"kind": "custom_function", "text": SCRIPT}
     made.add("base", [0.50, 0.60, 0.55], step_ms=(10.0, 9.9, 10.1), varied=[lr])
-    made.profile([*work, (f"heads.{IMAGE}", "forward", 1.0)], notes=[note])
+    timeline = {"ms": [0.0, 1.0, 2.0], "parts": {f"encoders.{SCRIPT}.a": [0.0, 1.0, 0.5]}}
+    heads = (f"heads.{IMAGE}", "forward", 1.0)
+    made.profile([*work, heads], notes=[note], memory_timeline=timeline)
     made.add(
         SCRIPT, [0.70, 0.81, 0.74], step_ms=(20.0, 19.0, 21.0), config={lr: IMAGE}, varied=[lr]
     )

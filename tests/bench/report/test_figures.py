@@ -278,50 +278,6 @@ def test_of_many_tasks_and_pairs_some_are_drawn_and_told_apart(results: Any) -> 
         assert [label.split(", ")[-1] for label in labels] == names[first : first + 9]
 
 
-@pytest.fixture
-def profiled(results: Any) -> Analysis:
-    """Two variants with profiles, the first of which was not timed, and one without."""
-    work = [("encoders.a.x", "forward", 30.0), ("encoders.a.y", "forward", 10.0)]
-    work += [("encoders.a.x", "backward", 40.0), ("optimizer", "optimizer", 20.0)]
-    results.add("base", [0.5])
-    results.profile(work)
-    results.add("more", [0.6])
-    results.profile([*work, ("fusion", "forward", 100.0)])
-    results.add("none", [0.7])
-    return analyse(results.write())
-
-
-def test_parts_are_stacked_bars_forward_above_backward(profiled: Analysis) -> None:
-    (ax,) = drawn(profiled, "parts")
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["base", "more"]
-    assert ax.yaxis_inverted()
-    assert ax.get_xlabel() == "% of work"
-    bars = [bar for one in ax.containers if isinstance(one, BarContainer) for bar in one]
-    found = {
-        (round(bar.get_y() + bar.get_height() / 2, 6), round(bar.get_x(), 6)): bar.get_width()
-        for bar in bars
-        if bar.get_width()
-    }
-    assert found == pytest.approx(
-        {(-0.2, 0.0): 40, (0.2, 0.0): 40, (0.8, 0.0): 20, (0.8, 20.0): 50, (1.2, 0.0): 20}
-    )
-    legend = ax.get_legend()
-    assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["encoders.a", "fusion"]
-
-
-def test_of_many_profiled_variants_the_first_are_drawn(results: Any) -> None:
-    for i in range(18):
-        results.add(f"v{i}", [0.5])
-        results.profile([("model", "forward", 3.0), ("model", "backward", 6.0)])
-    with style():
-        drawing = FIGURES["parts"](analyse(results.write()))
-    assert isinstance(drawing, Drawing)
-    assert "The first 16 of 18 variants." in drawing.caption
-    (ax,) = drawing.figure.axes
-    assert len(ax.get_yticklabels()) == 16
-
-
 def test_panels_labels_and_legend_cover_nothing(moving: Analysis) -> None:
     with style():
         for name in ("weights", "gradients"):
@@ -350,6 +306,8 @@ def test_panels_labels_and_legend_cover_nothing(moving: Analysis) -> None:
         ("weights", "no weights change from epoch to epoch"),
         ("gradients", "no gradients were compared (train.diagnostics)"),
         ("parts", "no variant was profiled (mtmm-bench profile does)"),
+        ("kinds", "no variant was profiled (mtmm-bench profile does)"),
+        ("memory", "no profile tells what its parts hold over a step"),
         ("throughput", "nothing was timed"),
     ],
 )
