@@ -12,6 +12,14 @@ from bench.report.parts import kinds_table
 
 TITLE = "Kinds of work"
 
+_FULL = {
+    "conv": "convolution (conv)",
+    "gemm": "matrix product (gemm)",
+    "norm": "normalisation (norm)",
+    "reduce": "reduction (reduce)",
+}
+"""What the table has no room for."""
+
 _TOLD = 5.0
 """Percent from which on there is room for the number."""
 
@@ -26,7 +34,7 @@ def draw(analysis: Analysis) -> Drawing | Empty:
         return Empty(title=TITLE, reason="no variant was profiled (mtmm-bench profile does)")
     variants = list(table["variant"])
     figure, ax, shown = rows_of(variants)
-    wide = 100 * table.set_index("variant").loc[shown]
+    wide = 100 * table.set_index("variant").loc[shown].rename(columns=_FULL)
     stack(ax, wide, offset=0.0, height=0.6)
     _numbers(ax)
     finish(ax, shown, "% of work", analysis.manifest["baseline"])

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from bench.lines import one_line
 from bench.report.analysis import Analysis
 from bench.report.columns import three_digits
-from bench.report.figures.stacked import COLOURS, LEGEND_COLUMNS
+from bench.report.figures.stacked import COLOURS, legend_below
 from bench.report.figures.style import WIDTH, Drawing, Empty, short
 from bench.report.notes import listed
 from bench.report.parts import group_of, ordered_groups, shown_as
@@ -51,8 +50,8 @@ def draw(analysis: Analysis) -> Drawing | Empty:
             fontweight="bold" if name == baseline else "normal",
         )
     axes[0].set_ylim(0)
-    handles = [Patch(color=_colour(i), label=one_line(name)) for i, name in enumerate(groups)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=LEGEND_COLUMNS)
+    patches = [Patch(color=_colour(i)) for i in range(len(groups))]
+    legend_below(figure, patches, [short(name) for name in groups])
     caption = (
         "What each part holds of the memory taken in one training step: results kept for the "
         "backward pass, and gradients; stacked upwards in the order of the legend. What was there "
@@ -77,10 +76,12 @@ def _laid_out(panels: int) -> tuple[Figure, list[Axes]]:
     rows = math.ceil(panels / columns)
     figure = Figure(figsize=(WIDTH, 0.9 + 1.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    for ax in axes.flat[panels:]:
-        ax.set_visible(False)
-    figure.supxlabel("milliseconds into the profiled step", fontsize=9)
-    figure.supylabel("MiB", fontsize=9)
+    for i, ax in enumerate(axes.flat):
+        ax.set_visible(i < panels)
+        if i + columns >= panels:  # nothing below
+            ax.set_xlabel("milliseconds into the profiled step")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("MiB")
     return figure, list(axes.flat)[:panels]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.lines import one_line
 from bench.report.figures.style import INK, WIDTH, short
 
 MOST_VARIANTS = 16
@@ -20,7 +20,8 @@ COLOURS = (
 """Of Okabe and Ito (2008), and five more; they repeat. Two differ by one from the colours that a
 page brightens on dark screens, where they would become others of these."""
 
-LEGEND_COLUMNS = 4
+_LEGEND_COLUMNS, _LEGEND_LETTERS = 4, 100
+"""At most, and what a row of a legend has room for, about."""
 
 
 def rows_of(variants: Sequence[str]) -> tuple[Figure, Axes, list[str]]:
@@ -42,7 +43,7 @@ def stack(ax: Axes, wide: pd.DataFrame, offset: float, height: float) -> None:
             color=COLOURS[i % len(COLOURS)],
             edgecolor="white",
             linewidth=0.4,
-            label=one_line(name) if offset <= 0 else None,
+            label=short(name) if offset <= 0 else None,
         )
         left = left + wide[name]
 
@@ -57,8 +58,18 @@ def finish(ax: Axes, shown: Sequence[str], unit: str, baseline: str) -> None:
     ax.set_xlabel(unit, color=INK)
     figure = ax.get_figure(root=True)
     assert figure is not None
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=LEGEND_COLUMNS)
+    legend_below(figure, *ax.get_legend_handles_labels())
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """In as many columns as the names have room for."""
+    columns = _LEGEND_LETTERS // (6 + max(map(len, names)))
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=max(1, min(_LEGEND_COLUMNS, columns)),
+    )
 
 
 def left_out(shown: Sequence[str], variants: Sequence[str]) -> str:

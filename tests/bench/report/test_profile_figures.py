@@ -87,7 +87,7 @@ def test_kinds_are_one_bar_a_variant_with_numbers_where_there_is_room(results: A
     )
     assert [bar.get_x() for bar in (one[0] for one in bars)] == pytest.approx([0, 70, 96])
     assert [text.get_text() for text in ax.texts if text.get_text()] == ["70", "100", "26"]
-    assert legend(figure) == ["gemm", "copy", "norm"]
+    assert legend(figure) == ["matrix product (gemm)", "copy", "normalisation (norm)"]
     assert [label.get_fontweight() for label in ax.get_yticklabels()] == ["bold", "normal"]
 
 
@@ -155,9 +155,11 @@ def test_of_many_variants_six_are_drawn_and_the_others_named(results: Any) -> No
 def test_the_legend_covers_nothing(results: Any, name: str, variants: int) -> None:
     for i in range(variants):
         results.add(f"variant-with-a-name-{i}", [0.5])
-        work = [(f"encoders.e{j}", "forward", 1.0) for j in range(12)]
-        held = {f"encoders_e{j}": [0.0, 1.0, 1.0, 0.0] for j in range(12)}
-        results.profile(work, memory_timeline=timeline(**held))
+        parts = [f"encoders.{'of-something-with-a-name' * (j == 9)}{j}" for j in range(10)]
+        held = {part: [0.0, 1.0, 1.0, 0.0] for part in parts}
+        results.profile(
+            [(part, "forward", 1.0) for part in parts], memory_timeline=timeline(**held)
+        )
     figure = drawn(analyse(results.write()), name).figure
     figure.draw_without_rendering()
     below = figure.legends[0].get_window_extent()
