@@ -167,6 +167,12 @@ def _add_profile(command: argparse.ArgumentParser) -> None:
         "program",
     )
     command.add_argument("--json", action="store_true", help="with --trace: for programs to read")
+    command.add_argument(
+        "--memory-snapshot",
+        action="store_true",
+        help="on CUDA: write what the allocator does in a step beside each trace, for "
+        "pytorch.org/memory_viz",
+    )
     command.set_defaults(command=profile)
 
 
@@ -346,18 +352,9 @@ def compare_results(options: argparse.Namespace) -> int:
 
 def profile(options: argparse.Namespace) -> int:
     """`profile`."""
-    from bench.commands.profile import profile_suite, profile_trace
+    from bench.commands.profile import profile as profile_one
 
-    if (options.trace is None) == (options.suite is None):
-        raise InputError("profile needs a suite or --trace FILE, one of them")
-    if options.trace is not None:
-        return profile_trace(options.trace, options.json)
-    from bench.commands.request import Request
-    from bench.execution.run import Options
-
-    request = Request.of(options)
-    how = Options(devices=request.devices, retry_failed=options.retry_failed)
-    return profile_suite(options.suite, request, how, quiet=options.quiet)
+    return profile_one(options)
 
 
 def export_folders(options: argparse.Namespace) -> int:

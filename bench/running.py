@@ -95,11 +95,18 @@ def run_plan(
 
 
 def profile_plan(
-    plan: Plan, store: Store, options: Options, progress: Progress, command: str
+    plan: Plan,
+    store: Store,
+    options: Options,
+    progress: Progress,
+    command: str,
+    *,
+    snapshots: bool = False,
 ) -> dict[str, str]:
     """Bring the profile of every variant into the store; variants that failed, and why.
 
-    Traces go below `traces/` in the suite's folder. Raises InputError where the store cannot be
+    Traces go below `traces/` in the suite's folder, with memory snapshots (CUDA only) if asked for.
+    Raises InputError where the store cannot be
     written.
     """
     name = environment.device_name(options.device)
@@ -116,7 +123,8 @@ def profile_plan(
         identities = [unit.id for unit in units.values()]
         again = _failed_before(identities, store) if options.retry_failed else {}
         run = Run(store, options, described, data, again)
-        Profiling(run, progress, store.suite_folder(plan.suite.name) / "traces").profile(units)
+        folder = store.suite_folder(plan.suite.name) / "traces"
+        Profiling(run, progress, folder, snapshots).profile(units)
         return {n: told for n, unit in units.items() if (told := run.failure(unit.id))}
 
 

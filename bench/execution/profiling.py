@@ -21,7 +21,7 @@ from bench.failure import reason_of, status_of
 from bench.numerics import check_device, restored
 from bench.plugins import importable, load_again, own_of
 from bench.profiling.memory import CPU, CUDA, memory_by_part, memory_timeline
-from bench.profiling.session import record_memory, record_trace
+from bench.profiling.session import record_memory, record_snapshot, record_trace
 from bench.profiling.summary import summarise
 from bench.profiling.trace import read_trace
 from bench.progress import Progress
@@ -38,14 +38,18 @@ _LONGEST = 60  # letters of a folder; file systems take 255 bytes
 
 @dataclass
 class Profiling:
-    """One run's profiles of variants; traces go below `folder`, into one folder a variant."""
+    """One run's profiles of variants; traces go below `folder`, into one folder a variant.
+
+    With `snapshots`, which takes a CUDA device, each has a memory snapshot beside it.
+    """
 
     run: Run
     progress: Progress
     folder: Path
+    snapshots: bool = False
 
     def profile(self, units: Mapping[str, ProfileUnit]) -> None:
-        """Profile the variants that lack a record, or the trace that it tells of."""
+        """Profile the variants that lack a record, or the files that go with it."""
         missing = {name: unit for name, unit in units.items() if not self._is_there(name, unit)}
         with self.progress.stage("profile", len(missing)) as stage:
             for name, unit in missing.items():
@@ -64,15 +68,27 @@ class Profiling:
             plain = f"{plain[: _LONGEST - 9]}-{unit.id[:8]}"
         return self.folder / plain / f"{unit.id[:16]}.pt.trace.json.gz"
 
+    def snapshot(self, name: str, unit: ProfileUnit) -> Path | None:
+        """The file of a variant's memory snapshot, beside its trace; None where none is asked."""
+        path = self.trace(name, unit).with_name(f"{unit.id[:16]}.memory.pickle")
+        return path if self.snapshots else None
+
     def _is_there(self, name: str, unit: ProfileUnit) -> bool:
         record = self.run.store.read(unit.id)
         if record is None or self.run.is_to_replace(unit.id):
             return False
-        return record["status"] != "ok" or self.trace(name, unit).exists()
+        files = self.trace(name, unit), self.snapshot(name, unit)
+        return record["status"] != "ok" or all(file is None or file.exists() for file in files)
 
     def _record(self, name: str, unit: ProfileUnit) -> Record:
         own = own_of(components_of(unit.arm.config))
-        given = (unit, str(self.run.options.device), self.trace(name, unit).absolute())
+        snapshot = self.snapshot(name, unit)
+        given = (
+            unit,
+            str(self.run.options.device),
+            self.trace(name, unit).absolute(),
+            None if snapshot is None else snapshot.absolute(),
+        )
         try:
             if not importable(own):
                 return profile_unit(*given)
@@ -89,9 +105,13 @@ class Profiling:
 
 
 def profile_unit(
-    unit: ProfileUnit, device_text: str, trace: Path, own: Sequence[Registration] = ()
+    unit: ProfileUnit,
+    device_text: str,
+    trace: Path,
+    snapshot: Path | None = None,
+    own: Sequence[Registration] = (),
 ) -> Record:
-    """Profile a variant into the file `trace`; its record.
+    """Profile a variant into the file `trace`, and `snapshot` for its memory; its record.
 
     `own` are the components that a new process has to register first; InputError if it cannot.
     """
@@ -106,6 +126,8 @@ def profile_unit(
             step = build_step(config, bundle, seed=0, device=device)
             overhead = record_trace(step, batch, trace, about)
             memory = _memory(step, batch)
+            if snapshot is not None:
+                record_snapshot(step, batch, snapshot)
         told = summarise(read_trace(trace))
     except Exception as error:
         return _record_of(unit, status_of(error), reason_of(error))

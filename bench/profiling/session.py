@@ -78,6 +78,21 @@ def record_memory(step: TrainStep, batch: Batch, path: Path) -> None:
     profiler.export_chrome_trace(str(path))
 
 
+def record_snapshot(step: TrainStep, batch: Batch, path: Path) -> None:
+    """Write what CUDA's allocator did in one step, with stacks of Python: a memory snapshot.
+
+    It is a pickle for https://pytorch.org/memory_viz.
+    """
+    memory = torch.cuda.memory
+    memory._record_memory_history(stacks="python")
+    try:
+        step(batch)
+        torch.cuda.synchronize()
+        memory._dump_snapshot(str(path))  # type: ignore[no-untyped-call]
+    finally:
+        memory._record_memory_history(enabled=None)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what PyTorch 2.11 says whatever the schedule: that rounds replace each other."""

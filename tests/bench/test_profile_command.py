@@ -64,6 +64,17 @@ def test_files_that_are_not_there_or_no_trace(
     assert "gone.yaml" in told([str(tmp_path / "gone.yaml")], capsys)
 
 
+def test_a_memory_snapshot_takes_a_suite_and_cuda(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "results"
+    where = ["--results", str(results), "--device", "cpu"]
+    err = told([str(file), "--memory-snapshot", *where], capsys)
+    assert "--memory-snapshot records what CUDA's allocator does, and this run is on cpu" in err
+    assert not results.exists()
+    assert "goes with a suite" in told(["--trace", "a.json", "--memory-snapshot"], capsys)
+
+
 def test_a_suite_and_then_its_trace(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

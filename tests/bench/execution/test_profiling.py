@@ -56,10 +56,12 @@ def planned(suite: dict[str, Any]) -> Plan:
     return plan(suite)
 
 
-def go(planned: Plan, root: Path, *, retry_failed: bool = False) -> dict[str, str]:
+def go(
+    planned: Plan, root: Path, *, retry_failed: bool = False, snapshots: bool = False
+) -> dict[str, str]:
     options = Options(devices=(CPU,), retry_failed=retry_failed)
     progress = Progress(Console(), quiet=True)
-    return profile_plan(planned, Store(root), options, progress, "profile")
+    return profile_plan(planned, Store(root), options, progress, "profile", snapshots=snapshots)
 
 
 def records(planned: Plan, root: Path) -> dict[str, Record]:
@@ -98,6 +100,22 @@ def test_a_trace_that_was_removed_is_made_again(
     go(planned, tmp_path)
     assert profiled == ["hard", "separate", "separate"]
     assert set(traces(tmp_path)) == {"hard", "separate"}
+
+
+def test_a_snapshot_that_is_asked_for_and_lacks_is_made(
+    planned: Plan, profiled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = lambda step, batch, path: path.write_bytes(b"made")  # noqa: E731
+    monkeypatch.setattr(profiling, "record_snapshot", snapshot)
+    go(planned, tmp_path)
+    go(planned, tmp_path, snapshots=True)
+    assert profiled == 2 * ["hard", "separate"]
+    for trace in traces(tmp_path).values():
+        name = trace.name.replace(".pt.trace.json.gz", ".memory.pickle")
+        assert (trace.parent / name).read_bytes() == b"made"
+    go(planned, tmp_path, snapshots=True)
+    go(planned, tmp_path)
+    assert profiled == 2 * ["hard", "separate"]
 
 
 def test_a_trace_says_what_it_is_of(planned: Plan, profiled: list[str], tmp_path: Path) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.profiler import profile
 
 from bench.profiling import session
-from bench.profiling.session import ACTIVE, METADATA, record_trace
+from bench.profiling.session import ACTIVE, METADATA, record_snapshot, record_trace
 from bench.profiling.summary import summarise
 from bench.profiling.trace import read_trace
+from bench.timing.workload import first_batch
+from bench.training import build_step
 from mtmm.spec import DataBundle
 from tests.bench.profiling.steps import config_of, step_of
 
@@ -57,6 +62,63 @@ def test_a_warning_that_says_nothing_of_the_run_is_not_passed_on(
     filters = list(warnings.filters)
     record_trace(step, batch, tmp_path / "a.json", ABOUT)
     assert warnings.filters == filters
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Of CUDA, which is not there, what is called and with what."""
+    made: list[tuple[Any, ...]] = []
+
+    def noted(name: str) -> Callable[..., None]:
+        return lambda *given, **settings: made.append((name, *given, settings))
+
+    monkeypatch.setattr(torch.cuda.memory, "_record_memory_history", noted("history"))
+    monkeypatch.setattr(torch.cuda.memory, "_dump_snapshot", noted("dump"))
+    monkeypatch.setattr(torch.cuda, "synchronize", noted("synchronize"))
+    return made
+
+
+def test_a_snapshot_is_of_one_step_and_the_history_ends(
+    bundle: DataBundle, tmp_path: Path, calls: list[tuple[Any, ...]]
+) -> None:
+    step, batch = step_of(config_of(), bundle)
+    step.clip = lambda: calls.append(("step",))
+    record_snapshot(step, batch, tmp_path / "a.pickle")
+    begun, end = ("history", {"stacks": "python"}), ("history", {"enabled": None})
+    path = str(tmp_path / "a.pickle")
+    assert calls == [begun, ("step",), ("synchronize", {}), ("dump", path, {}), end]
+    calls.clear()
+
+    def failing() -> None:
+        raise RuntimeError("out of luck")
+
+    step.clip = failing
+    with pytest.raises(RuntimeError, match="out of luck"):
+        record_snapshot(step, batch, tmp_path / "a.pickle")
+    assert calls == [begun, end]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_snapshot_on_cuda_has_the_allocations_of_a_step(
+    bundle: DataBundle, tmp_path: Path
+) -> None:
+    device = torch.device("cuda")
+    step = build_step(config_of(), bundle, seed=0, device=device)
+    batch = first_batch(bundle, 16).to(device)
+    step(batch)
+    path = tmp_path / "a.pickle"
+    record_snapshot(step, batch, path)
+    told = pickle.loads(path.read_bytes())
+    (events,) = [of for of in told["device_traces"] if of]
+    allocated = [event for event in events if event["action"] == "alloc"]
+    assert sum(event["size"] for event in allocated) > 0
+    frames = {frame["filename"] for event in allocated for frame in event["frames"]}
+    assert any(name.endswith("bench/step.py") for name in frames)
+    step(batch)
+    record_snapshot(step, batch, path)  # the history of the first is gone
+    (again,) = [of for of in pickle.loads(path.read_bytes())["device_traces"] if of]
+    assert len(again) < 1.5 * len(events)
 
 
 def test_an_error_in_a_step_comes_out_and_leaves_no_names(
