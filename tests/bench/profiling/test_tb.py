@@ -15,7 +15,10 @@ import pytest
 
 from bench.errors import InputError
 from bench.profiling import tb
+from bench.profiling.attribution import attribute
+from bench.profiling.kernels import kernel_table
 from bench.profiling.tb import ROLES, PluginTables, read_with_plugin
+from bench.profiling.trace import read_trace
 from tests.bench.profiling.plugin_traces import Event, cpu_trace, gpu_events, write
 
 ROOT = Path(__file__).parents[3]
@@ -73,6 +76,16 @@ def test_operators_of_a_cpu_trace_are_the_sums_over_its_events(
         totals[event["name"]] += event["dur"]
     assert table["host_total_us"].to_dict() == pytest.approx(totals, abs=0.1)
     assert table["host_self_us"].is_monotonic_decreasing
+
+
+def test_operators_of_a_cpu_trace_are_those_of_our_own_reader(recorded: Path) -> None:
+    plugin = read_with_plugin(recorded).operators
+    ours = kernel_table(read_trace(recorded)).set_index("name")
+    assert len(ours) > 20
+    assert ours["calls"].to_dict() == plugin["calls"].to_dict()
+    assert ours["total_us"].to_dict() == pytest.approx(plugin["host_self_us"].to_dict(), abs=0.05)
+    step = attribute(read_trace(recorded)).total_us
+    assert 3 * step == pytest.approx(plugin["host_self_us"].sum(), abs=0.1)
 
 
 def test_a_cpu_trace_has_its_steps_and_no_device(recorded: Path) -> None:
