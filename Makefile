@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 DEVICE ?= auto
 SUITE ?= suites/default.yaml
+SEARCH ?= suites/search.yaml
 RESULTS ?= results
 CONSTRAINTS ?= constraints.txt
 
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: bench test check data microbench sweepbench calibrate test-cuda report tensorboard reference clean help
+.PHONY: bench test check data microbench sweepbench calibrate test-cuda report search dashboard tensorboard reference clean help
 
 bench: $(VENV)/.installed ## run the default suite (SUITE=... another) and print the comparison
 	$(BIN)/mtmm-bench run $(SUITE) --results $(RESULTS) --device $(DEVICE)
@@ -47,6 +48,15 @@ report: $(VENV)/.installed ## write and print the reports of all finished suites
 	@$(if $(wildcard $(RESULTS)/*/manifest.json),,echo "no results in $(RESULTS) yet: make bench makes some"; exit 2)
 	$(BIN)/mtmm-bench report $(dir $(wildcard $(RESULTS)/*/manifest.json))
 
+search: $(VENV)/.installed ## tune the arms of suites/search.yaml (SEARCH=... another), then compare them
+	$(BIN)/mtmm-bench search $(SEARCH) --results $(RESULTS) --device $(DEVICE)
+
+# Without studies there is nothing to install for.
+STUDIES := $(wildcard $(or $(STUDY),$(RESULTS)/*-tuned/study.journal))
+dashboard: $(if $(STUDIES),$(VENV)/.installed-dashboard) ## show the latest search (STUDY=... another journal) until Ctrl-C (DASHBOARD_ARGS="--port 8081")
+	@$(if $(STUDIES),,echo "no studies yet: make search makes some"; exit 2)
+	$(BIN)/optuna-dashboard $$(ls -t $(STUDIES) | head -n 1) $(DASHBOARD_ARGS)
+
 # Without traces there is nothing to install for.
 TRACES := $(wildcard $(RESULTS)/*/traces/*/*.pt.trace.json*)
 tensorboard: $(if $(TRACES),$(VENV)/.installed-tensorboard) ## show the traces in TensorBoard until Ctrl-C (TB_ARGS="--port 6007")
@@ -72,6 +82,10 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-dashboard: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dashboard]'
 	@touch $@
 
 $(VENV)/.installed-tensorboard: $(VENV)/.installed
