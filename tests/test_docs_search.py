@@ -1,0 +1,121 @@
+"""What docs/search.md shows: its commands, its suites, its table, where it says things lie."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from bench import settings
+from bench.api import plan
+from bench.cli import main, parser
+from bench.document import parse
+from bench.search.arms import plan_arms
+from bench.suite import load_suite
+from tests.test_docs import ROOT, blocks
+
+GUIDE = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+SUITE = ROOT / "suites" / "search.yaml"
+REFERENCE = ROOT / "results" / "reference" / "tuned_weighting"
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = parse(path.read_text(encoding="utf-8"), path.name).value
+    return value
+
+
+def commands() -> list[list[str]]:
+    shown = (line for block in blocks(GUIDE, "") for line in block.splitlines())
+    return [shlex.split(line)[1:] for line in shown if line.startswith("mtmm-bench")]
+
+
+def numbers(row: str) -> list[float]:
+    """Those of a row of the table of budgets: trials, samples, scores, difference."""
+    return [float(word.replace(",", "")) for word in re.findall(r"[+-]?\d[\d,]*\.?\d*", row)]
+
+
+def test_its_commands_parse() -> None:
+    assert len(commands()) == 2
+    for words in commands():
+        assert (ROOT / parser().parse_args(words).suite).exists()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z-]+)`", GUIDE)) <= set(targets)
+
+
+def test_its_settings_are_all_there_are_with_their_defaults() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| `?([\w.]+)`? \|", GUIDE, re.MULTILINE))
+    parameters = inspect.signature(settings.search).parameters.values()
+    defaults = {one.name: yaml.safe_dump(one.default).split("\n")[0] for one in parameters}
+    assert rows == defaults
+
+
+def test_its_suite_is_the_one_that_comes_with_it() -> None:
+    first, _ = blocks(GUIDE, "yaml")
+    assert yaml.safe_load(first)["search"] == loaded(SUITE)["search"]
+    assert f"{{fusion: [{', '.join(loaded(SUITE)['sweep'][0]['fusion'])}]}}".strip("{}") in GUIDE
+
+
+def test_its_space_fits() -> None:
+    _, second = blocks(GUIDE, "yaml")
+    suite = loaded(SUITE) | yaml.safe_load(second)
+    search, arms = plan_arms(load_suite(suite))
+    assert len(search.space) == 5
+    assert len(arms.variants) == 1
+
+
+def test_what_it_says_of_its_table() -> None:
+    rows = {
+        name: numbers(line)
+        for line in GUIDE.splitlines()
+        for name in re.findall(r"^(concat|film) ", line)
+    }
+    (*budget, _, untuned, _), (*same, _, _, tuned, difference) = rows["concat"], rows["film"][:6]
+    assert budget == same
+    assert f"{tuned - untuned:.1f} points better" in GUIDE
+    assert f"{difference:+.1f}" == "+0.5"
+
+
+def test_a_search_prints_its_table_leaves_its_files_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    suite = loaded(SUITE) | {"seeds": 2}
+    suite["dataset"]["limit"], suite["train"]["epochs"], suite["search"]["trials"] = 150, 1, 2
+    Path("search.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
+    command = ["search", "search.yaml", "--workers", "0", "-q"]
+    assert main(command) == 0
+    (shown,) = (block for block in blocks(GUIDE, "") if block.startswith("arm "))
+    printed = capsys.readouterr().out.rpartition("\narm ")[2]
+    assert printed.splitlines()[0].split() == shown.splitlines()[0].split()[1:]
+    folder = Path("results", "search-tuned")
+    for name in ("tuned.md", "tuned.tex", "study.journal"):
+        assert f"`{name}`" in GUIDE
+        assert (folder / name).stat().st_size
+    assert len(plan(folder / "best-film.yaml").variants) == 1
+    trained = sorted(Path("results", "cells").iterdir())
+    assert main(command) == 0
+    assert sorted(Path("results", "cells").iterdir()) == trained
+
+
+def test_the_reference_says_what_its_table_says() -> None:
+    text = (REFERENCE / "tuned.md").read_text(encoding="utf-8")
+    rows = {name: numbers(row) for name, row in re.findall(r"^\| (\w+) (\| \d.*)$", text, re.M)}
+    search, arms = plan_arms(load_suite(ROOT / "suites" / "tuned_weighting.yaml"))
+    assert list(rows) == [arm.name for arm in arms.variants]
+    assert {row[0] for row in rows.values()} == {search.trials}
+    assert len({row[1] for row in rows.values()}) == 1
+    gains = [row[4] - row[3] for row in rows.values()]
+    assert f"{min(gains):.1f} to {max(gains):.1f} points" in text.replace("\n", " ")
+    assert max(row[4] for row in rows.values()) - min(row[4] for row in rows.values()) < min(gains)
+    assert f"{rows['dwa'][4] - rows['static'][3]:.1f} points better" in text.replace("\n", " ")
+    assert sorted(rows, key=lambda name: -rows[name][2]).index("static") == 5
+    table = pd.read_csv(REFERENCE / "comparison.csv", index_col="variant")
+    verdicts = {name: table["verdict"][f"{name}-tuned"] for name in rows}
+    assert {name for name in rows if verdicts[name] == "worse"} == {"famo", "gradnorm"}
+    assert "better" not in verdicts.values()
