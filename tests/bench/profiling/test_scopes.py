@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +33,6 @@ IMAGE = {f"encoders.image.{stage}" for stage in ("conv1", "conv2", "fc")}
 TEXT = {f"encoders.text.{stage}" for stage in ("embedding", "recurrence")}
 HEADS = {"heads.script", "heads.slant"}
 LOSSES = {"loss.script", "loss.slant"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small steps wait for threads more than they compute."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def parts(found: Attribution, *directions: str) -> set[str]:
