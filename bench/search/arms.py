@@ -33,7 +33,11 @@ def plan_arms(suite: Suite) -> tuple[Search, Plan]:
         text = "has no `search`: what to search, such as "
         text += "{space: {train.optimizer.lr: {low: 1e-4, high: 1e-2, log: true}}}"
         raise SuiteError(suite.document, [Problem((), text)])
-    problems = [*suite.problems, *_unknown_axes(suite, suite.search)]
+    problems = [
+        *suite.problems,
+        *_unknown_axes(suite, suite.search),
+        *_searched_axes(suite.search),
+    ]
     if problems:
         raise SuiteError(suite.document, problems)
     sweep = tuple(
@@ -95,6 +99,19 @@ def _unknown_axes(suite: Suite, search: Search) -> list[Problem]:
     ]
 
 
+def _searched_axes(search: Search) -> list[Problem]:
+    """Entries of the space that would make one arm of another."""
+    return [
+        Problem(
+            entry.override.source,
+            f"cannot be searched: '{dotted(axis)}' of `search.each` tells the arms apart",
+        )
+        for entry in search.space
+        for axis in search.each
+        if axis[: len(entry.override.target)] == entry.override.target
+    ]
+
+
 def _unknown_objective(search: Search, arms: Sequence[Variant]) -> list[Problem]:
     if search.objective == "val.score":
         return []
@@ -128,7 +145,19 @@ def _misfits(search: Search, arms: Sequence[Variant]) -> list[Problem]:
             ]
     idle = [e for e in search.space if not any(n.partition("[")[0] == e.name for n in used)]
     text = "no arm, and nothing that the space makes of one, agrees with `when`"
-    return met + [Problem((*entry.override.source, "when"), text) for entry in idle]
+    return [
+        *_first_of_each(met, search),
+        *(Problem((*entry.override.source, "when"), text) for entry in idle),
+    ]
+
+
+def _first_of_each(problems: Sequence[Problem], search: Search) -> list[Problem]:
+    """One problem of each range, which may have many; every one of a list of choices."""
+    ranges = {entry.override.source for entry in search.space if not entry.choices}
+    told = dict[Any, Problem]()
+    for problem in problems:
+        told.setdefault(problem.path if problem.path in ranges else problem, problem)
+    return list(told.values())
 
 
 def _placed(problem: Problem, search: Search, arm: str) -> Problem:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 from bench.overrides import Choice, Override
@@ -81,7 +82,7 @@ class Entry:
 
 
 def read_space(value: object, path: Path, problems: list[Problem]) -> tuple[Entry, ...]:
-    """`space`: settings mapped to what is searched; those without `when` come first."""
+    """`space`: settings mapped to what is searched, each after those that it depends on."""
     if not isinstance(value, dict) or not value:
         text = "must map settings to ranges or lists of choices, such as "
         text += (
@@ -95,7 +96,31 @@ def read_space(value: object, path: Path, problems: list[Problem]) -> tuple[Entr
         for key, override in placed.items()
         for entry in _entry(value[key], override, problems)
     ]
-    return tuple(sorted(entries, key=lambda entry: bool(entry.when)))
+    return tuple(_ordered(entries, problems))
+
+
+def _ordered(entries: list[Entry], problems: list[Problem]) -> list[Entry]:
+    """A component before its own settings and before what is searched when it is chosen."""
+    left, ordered = sorted(entries, key=lambda entry: bool(entry.when)), list[Entry]()
+    while left:
+        free = [one for one in left if not any(_decides(other, one) for other in left)]
+        if not free:
+            text = "`when` goes round in a circle: "
+            text += (
+                f"each of {listed(str(one.override.source[-1]) for one in left)} waits for another"
+            )
+            problems.append(Problem((*left[0].override.source, "when"), text))
+            break
+        ordered.append(free[0])
+        left.remove(free[0])
+    return ordered
+
+
+def _decides(other: Entry, one: Entry) -> bool:
+    """Whether `one` is, or depends on, something inside of what `other` replaces."""
+    outer = other.override.target
+    inner = [override.target for override in (one.override, *one.when)]
+    return other is not one and any(target[: len(outer)] == outer for target in inner)
 
 
 def _entry(value: object, override: Override, problems: list[Problem]) -> list[Entry]:
@@ -121,7 +146,7 @@ def _entry(value: object, override: Override, problems: list[Problem]) -> list[E
             return []
         return [Entry(override=override, choices=tuple(choices), when=when)]
     if "simplex" in given:
-        if given["simplex"] is not True or set(given) > {"simplex", "when"}:
+        if given["simplex"] is not True or not set(given) <= {"simplex", "when"}:
             text = "`simplex` must be true, with nothing beside it but `when`"
             problems.append(Problem(path, f"{text}; found {found(given)}"))
         return [Entry(override=override, simplex=True, when=when)]
@@ -155,6 +180,13 @@ def _check_range(given: dict[str, Any], path: Path, problems: list[Problem]) -> 
     if whole and isinstance(step, float):
         text = f"`step` of a range of whole numbers must be whole; found {step}"
         problems.append(Problem((*path, "step"), text))
+    elif step is not None and _is_number(step) and step > 0 and low < high:
+        # Of the numbers as they are written: 0.3 is three steps of 0.1.
+        start, end, by = (Decimal(str(number)) for number in (low, high, step))
+        if rest := (end - start) % by:
+            text = f"`high` must be whole steps of {step} above `low`, such as "
+            text += f"{end - rest if end - rest > start else end - rest + by}; found {high}"
+            problems.append(Problem((*path, "high"), text))
 
 
 def _is_number(value: object) -> bool:
