@@ -73,11 +73,9 @@ def record(
     store = Store(results)
     name = identity({"kind": "record", "suite": suite, "variant": variant, "seed": seed})
     made = {
-        **_begun(status, reason),
+        **_begun(status, reason, seconds, params),
         "config": settings,
         "seed": seed,
-        "seconds": None if seconds is None else number("`seconds`", seconds),
-        "params": None if params is None else whole("`params`", params),
         **({} if given is None else _trained(given)),
     }
     folder = store.suite_folder(suite)
@@ -87,10 +85,8 @@ def record(
             manifest = _manifest(folder, suite)
             tasks = None if given is None else _noted(manifest, variant, name, given)
             _add(manifest, variant, settings, {"seed": seed, "record": name, "tasks": tasks})
+            _compare(manifest, baseline or manifest["baseline"] or variant, single_task or {})
             manifest["question"] = question or manifest["question"]
-            manifest["baseline"] = baseline or manifest["baseline"] or variant
-            manifest["base"] = manifest["baseline"]
-            manifest["single_task"] |= single_task or {}
             environment = store.write_environment(describe(torch.device("cpu")))
             store.write(name, {**made, "environment": environment})
             write_json(folder / "manifest.json", manifest)
@@ -99,10 +95,24 @@ def record(
     return name
 
 
-def _begun(status: Status, reason: str) -> dict[str, Any]:
-    """What every record begins with."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"kind": "train", "started": started, "status": status, "reason": reason}
+def _begun(
+    status: Status, reason: str, seconds: float | None, params: int | None
+) -> dict[str, Any]:
+    """What every record begins with; raises InputError."""
+    return {
+        "kind": "train",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": status,
+        "reason": reason,
+        "seconds": None if seconds is None else number("`seconds`", seconds),
+        "params": None if params is None else whole("`params`", params),
+    }
+
+
+def _compare(manifest: dict[str, Any], baseline: str, single_task: Mapping[str, str]) -> None:
+    """Say what variants are compared with."""
+    manifest |= {"baseline": baseline, "base": baseline}
+    manifest["single_task"] |= single_task
 
 
 def _noted(manifest: dict[str, Any], variant: str, identity: str, given: Told) -> list[str]:
