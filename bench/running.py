@@ -65,7 +65,7 @@ def run_plan(
         except OSError as error:
             raise InputError(f"{store.root}: nothing can be written there: {error}") from None
         again = _without_files(cells.values(), store) if options.train else {}
-        again |= _failed_before(units.values(), store) if options.retry_failed else {}
+        again |= failed_before(units.values(), store) if options.retry_failed else {}
         run = Run(store, options, described, data, again, made, unwritten)
         wanted = _distinct(cells) if options.train else []
         seen = Seen(store)
@@ -121,7 +121,7 @@ def profile_plan(
         except OSError as error:
             raise InputError(f"{store.root}: nothing can be written there: {error}") from None
         identities = [unit.id for unit in units.values()]
-        again = _failed_before(identities, store) if options.retry_failed else {}
+        again = failed_before(identities, store) if options.retry_failed else {}
         run = Run(store, options, described, data, again)
         folder = store.suite_folder(plan.suite.name) / "traces"
         Profiling(run, progress, folder, snapshots).profile(units)
@@ -145,7 +145,7 @@ def _labelled_units(
     return units
 
 
-def _failed_before(identities: Iterable[str], store: Store) -> dict[str, int]:
+def failed_before(identities: Iterable[str], store: Store) -> dict[str, int]:
     """The records that have failed before, and when; not those of a suite that was just run."""
     failed = {}
     for identity in identities:

@@ -17,6 +17,7 @@ from bench.errors import FAILED, OK, InputError
 from bench.execution.run import Options, Run
 from bench.execution.shared import folder_of_run
 from bench.fingerprint import describe
+from bench.naming import distinct
 from bench.planning import make_plan
 from bench.progress import Progress
 from bench.report.analysis import analyse
@@ -37,10 +38,9 @@ def search(
     suite = request.suite(path)
     asked, arms = plan_arms(suite)
     arms.check_device(options.device)
-    name = folder_of(suite.name)
-    check_results(request.results, [name])
+    check_results(request.results, [folder_of(suite.name)])
     store, progress = Store(request.results), Progress(Console(stderr=True), quiet=quiet)
-    folder = store.suite_folder(name)
+    folder = store.suite_folder(folder_of(suite.name))
     opened = open_storage(storage, folder)
     seeds = search_seeds(asked, suite.seeds)
     with ended_in_order():
@@ -57,10 +57,10 @@ def search(
                 with progress.stage(f"search {arm.name}", asked.trials * len(seeds)) as stage:
                     study.work(stage)
                 found.append(_found(study))
-        for one in found:
+        plain = distinct([re.sub(r"[^\w.=+-]", "_", one.arm.name) for one in found])
+        for one, name in zip(found, plain, strict=True):
             if one.config is not None:
-                plain = re.sub(r"[^\w.=+-]", "_", one.arm.name)
-                write_text(folder / f"best-{plain}.yaml", suite_file(suite, one))
+                write_text(folder / f"best-{name}.yaml", suite_file(suite, one))
         if not any(one.config for one in found if one.arm.name == arms.baseline):
             text = f"no trial of the baseline '{arms.baseline}' was completed"
             raise InputError(f"{path}: search: {text}: there is nothing to compare with")

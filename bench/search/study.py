@@ -7,7 +7,8 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bench.execution.run import Run
 from bench.execution.training import Training
 from bench.planning import Variant
 from bench.progress import Stage
+from bench.running import failed_before
 from bench.search.arms import column_of, configured, larger_is_better
 from bench.search.section import Search
 from bench.variant import Resolver, description_of
@@ -124,9 +126,11 @@ class ArmStudy:
             return
         cells = [self._cell(config, seed) for seed in self.seeds]
         trial.set_user_attr(RECORDS, [cell.id for cell in cells])
-        missing = [cell for cell in cells if not self.run.store.has(cell.id)]
         labels = {cell.id: f"{label} seed {cell.seed}" for cell in cells}
-        Training(self.run, labels, stage).train(missing)
+        store, options = self.run.store, self.run.options
+        again = failed_before(labels, store) if options.retry_failed else {}
+        missing = [cell for cell in cells if cell.id in again or not store.has(cell.id)]
+        Training(replace(self.run, again=again), labels, stage).train(missing)
         state, value, reason = self._outcome(cells)
         trial.set_user_attr("reason", reason)
         self.study.tell(trial, value, state=state)
@@ -200,7 +204,7 @@ class ArmStudy:
     def _cell(self, config: dict[str, Any], seed: int) -> TrainCell:
         return TrainCell(config, seed, description_of(config).fingerprint, self.device_type)
 
-    @property
+    @cached_property
     def _digest(self) -> str:
         return identity(
             {

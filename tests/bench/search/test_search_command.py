@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,19 @@ def test_a_suite_without_search_and_a_storage_that_is_not_there(
     assert "has no `search`" in capsys.readouterr().err
     assert run(tmp_path, "--storage", "sqlite:////nowhere/at/all.db") == 2
     assert "--storage sqlite:////nowhere/at/all.db: it cannot be used" in capsys.readouterr().err
+
+
+def test_trials_whose_cells_have_failed_are_tried_again_only_if_asked(
+    searched: Path, tmp_path: Path
+) -> None:
+    # The same trials once more, in a study of its own, on records of which one has failed.
+    shutil.copytree(searched / "results", tmp_path / "results")
+    (tmp_path / "results" / "tiny-tuned" / "study.journal").unlink()
+    store = bench.store.Store(tmp_path / "results")
+    (broken,) = trials_of(searched)["equal"][0].user_attrs["records"]
+    store.write(broken, {**store.look(broken), "status": "error", "reason": "the disk was full"})
+    assert run(tmp_path) == 0
+    assert trials_of(tmp_path)["equal"][0].state.name == "FAIL"
+    (tmp_path / "results" / "tiny-tuned" / "study.journal").unlink()
+    assert run(tmp_path, "--retry-failed") == 0
+    assert told(tmp_path) == told(searched)
