@@ -12,7 +12,7 @@ from bench.conditions import Exclusion, Family
 from bench.document import MAX_BYTES, Document, DocumentError, parse, plain
 from bench.errors import InputError
 from bench.overrides import SHORT, Block, Choice, put, target_of
-from bench.search.section import Search, read_search
+from bench.searches import Search, read_search
 from bench.sections import Timing
 from bench.sweeps import Removal
 from bench.variant import KEYS, with_defaults

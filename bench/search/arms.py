@@ -10,8 +10,8 @@ from typing import Any
 from bench.expansion import agrees
 from bench.overrides import Axis, OverrideError, apply
 from bench.planning import Plan, Variant, make_plan
-from bench.search.section import Search
-from bench.search.space import Entry, Proposer
+from bench.searches import Search
+from bench.space import Entry, Proposer
 from bench.suite import Suite, SuiteError
 from bench.variant import Resolver, description_of
 from mtmm.heads.judging import objectives

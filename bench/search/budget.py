@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from bench.compare import Comparison
 from bench.lines import one_line
 from bench.report.columns import MISSING, Column, interval, p_value, points
-from bench.search.section import Search
 from bench.search.tuned import Found
+from bench.searches import Search
 
 
 def budget_columns(found: Sequence[Found], comparison: Comparison) -> list[Column]:

@@ -28,7 +28,7 @@ from bench.planning import Variant
 from bench.progress import Stage
 from bench.running import failed_before
 from bench.search.arms import column_of, configured, larger_is_better
-from bench.search.section import Search
+from bench.searches import Search
 from bench.variant import Resolver, description_of
 
 FIRST_SEED = 10_000

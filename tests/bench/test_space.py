@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench.cli import main
-from bench.search.space import Entry, read_space
+from bench.space import Entry, read_space
 from mtmm.settings import Problem
 from tests.bench.search.test_search_command import SUITE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import settings
 from bench.overrides import target_of
-from bench.search.space import Entry, read_space
+from bench.space import Entry, read_space
 from mtmm.registry import resolve_settings
 from mtmm.settings import Path, Problem, found
 
