@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from bench.lines import one_line
-from bench.profiling.summary import straggler_ratio
 from bench.records import Record
 from bench.report.columns import MISSING, Column, three_digits
 from bench.report.parts import ordered_groups, shown_as, timed_row
@@ -25,7 +24,7 @@ def ratio_table(
     Of a part of `part_table`, in groups as they are printed: its ms, forward, backward and
     optimizer together, over the baseline's. NaN where either lacks the part, or where the two were
     not timed in one block: ratios hold within a block only. `straggler_ratio` is that of the
-    profile's parts: see `bench.profiling.summary`. Columns without a number are left out.
+    profile, NaN where it has none. Columns without a number are left out.
     """
     parts = parts.assign(shown=[shown_as(group) for group in parts["group"]])
     cost = parts.groupby(["variant", "shown"])["ms"].sum(min_count=1).unstack()
@@ -36,7 +35,7 @@ def ratio_table(
     for variant in profiles:
         same = blocks[variant] is not None and blocks[variant] == blocks.get(baseline)
         ratios = (cost.loc[variant] / (base if same else math.nan)).add_prefix(_RATIO)
-        slowest = straggler_ratio(parts[parts["variant"] == variant])
+        slowest = profiles[variant]["summary"].get(_STRAGGLER)
         straggler = math.nan if slowest is None else slowest
         rows.append({"variant": variant, **ratios.to_dict(), _STRAGGLER: straggler})
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")
