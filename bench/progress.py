@@ -139,7 +139,7 @@ class _Bar:
 
 
 def _is_fine(told: str) -> bool:
-    return told.startswith(("score", "done", "trained"))
+    return told.startswith(("score", "done", "trained", "pruned"))
 
 
 def _bars(console: Console) -> Bars:

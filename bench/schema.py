@@ -322,7 +322,13 @@ def _search() -> Schema:
         }
     )
     space = {"type": "object", "additionalProperties": {"anyOf": [_axis({}), entry]}}
+    bounds = _object({"max": number, "min": number})
     return _object(
-        {"space": space, "each": _axis({"type": "string"}), **_settings(settings.search)},
+        {
+            "space": space,
+            "each": _axis({"type": "string"}),
+            "constraints": {"type": "object", "additionalProperties": bounds},
+            **_settings(settings.search),
+        },
         required=["space"],
     )

@@ -114,19 +114,23 @@ def timing(
 
 def search(
     *,
-    objective: str = "val.score",
-    sampler: Literal["tpe", "random"] = "tpe",
+    objective: str | list[str] = "val.score",
+    sampler: Literal["tpe", "gp", "cmaes", "nsga2", "random", "grid"] = "tpe",
+    pruner: Literal["none", "median", "hyperband", "wilcoxon"] = "none",
     trials: Annotated[int, Range(low=1, high=100_000)] = 20,
     seeds: Annotated[int, Range(low=1, high=1000)] = 1,
+    repeats: Annotated[int, Range(low=1, high=100)] = 1,
     seed: Annotated[int, Range(low=0, high=2**31 - 1)] = 0,
     timeout_s: AboveZero | None = None,
 ) -> None:
-    """How settings are searched, besides `space` and `each`.
+    """How settings are searched, besides `space`, `each` and `constraints`.
 
-    `objective` is a column of val, `val.score` or `val.<task>.<metric>`; its mean over `seeds` is
-    what a trial comes to. These seeds are others than those of the suite, with which the tuned arms
-    are compared. Every arm gets the same number of `trials`, or as many as `timeout_s` seconds
-    allow. `seed` is that of the sampler.
+    `objective` is `val.score`, `val.<task>.<metric>` or a cost such as `step_ms` or `params`, or a
+    list of several; its mean over `seeds` is what a trial comes to. These seeds are others than
+    those of the suite, with which the tuned arms are compared. `grid` goes through a finite space.
+    `median` and `hyperband` stop the first seed of a trial after an epoch, `wilcoxon` a trial
+    after a seed. Every arm gets the same number of `trials`, or as many as `timeout_s` seconds
+    allow, `repeats` times with other seeds. `seed` is that of the sampler.
     """
 
 

@@ -62,6 +62,11 @@ class Entry:
         plain = not self.choices and not self.simplex
         return plain and isinstance(self.low, int) and isinstance(self.high, int)
 
+    @property
+    def countable(self) -> bool:
+        """Whether its values are so few that they can be gone through."""
+        return bool(self.choices) or self.whole or self.step is not None
+
     def propose(self, proposer: Proposer, tasks: int) -> Any:
         """A value for the setting of a variant with that many tasks."""
         if self.simplex:

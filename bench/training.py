@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -40,8 +40,20 @@ from mtmm.weighting.making import make
 Config = Mapping[str, Any]
 
 
+Watch = Callable[[Sequence[Mapping[str, Any]]], bool]
+"""Is shown the curve after every epoch but the last; whether to give the cell up."""
+
+
 class DivergedError(ArithmeticError):
     """A loss was not finite."""
+
+
+class PrunedError(Exception):
+    """Whoever watched has given the cell up; `trained` is its part of the record."""
+
+    def __init__(self, trained: dict[str, Any]) -> None:
+        super().__init__(f"given up after epoch {trained['epochs_trained']}")
+        self.trained = trained
 
 
 def train(
@@ -52,6 +64,7 @@ def train(
     device: torch.device,
     checkpoint: Path | None = None,
     kept: Path | None = None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Train one cell and return its part of the record: scores, metrics, curve, cost.
 
@@ -60,7 +73,8 @@ def train(
     function of these and the seed, bit for bit, whether or not it goes on from the file
     `checkpoint`, which is kept where `train.checkpoint` asks for that. What `train.keep` asks for
     goes to files that begin with `kept`. Raises DivergedError when
-    a loss stops being finite, NeedsCudaError where its numerics cannot be had on `device`.
+    a loss stops being finite, PrunedError when `watch` gives it up, NeedsCudaError where
+    its numerics cannot be had on `device`.
     """
     minutes = config["train"]["checkpoint"]
     what = config["train"]["keep"]
@@ -68,9 +82,9 @@ def train(
     with threads(config["train"]["threads"]), restored(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "dropout"))
         if checkpoint is None or minutes is None:
-            return _train(config, bundle, seed, device, None, files)
+            return _train(config, bundle, seed, device, None, files, watch)
         state = Checkpoint(checkpoint, minutes)
-        result = _train(config, bundle, seed, device, state, files)
+        result = _train(config, bundle, seed, device, state, files, watch)
         state.remove()
         return result
 
@@ -169,6 +183,7 @@ def _train(
     device: torch.device,
     checkpoint: Checkpoint | None,
     files: Keep | None,
+    watch: Watch | None,
 ) -> dict[str, Any]:
     compiled = compile_counts()
     step = build_step(config, bundle, seed=seed, device=device)
@@ -187,23 +202,32 @@ def _train(
     order = generator(seed, "order")
     seen = frozen.bundle
     feed = feed_of(config["train"], seen.train, device, order)
-    _fit(step, seen, feed, config["train"], order, constants["val"], progress, checkpoint)
+    _fit(step, seen, feed, config["train"], order, constants["val"], progress, checkpoint, watch)
     if config["robustness"]["noise"]:  # which is for the inputs as they were
         frozen.restore()
         seen = bundle
     if files is not None:
         keep(files, step, groups, progress, seen.test, feed)
-    _, size = epoch_shape(len(bundle.train), config["train"]["batch_size"])
     return {
         **_report(step, seen, feed, progress, constants, asked),
+        **_effort(step, bundle, config["train"]["batch_size"], progress),
+        **({"features_s": frozen.seconds} if frozen.modalities else {}),
+        **_fallbacks(step),
+        **_compiled_since(compiled, config["numerics"]["compile"]),
+    }
+
+
+def _effort(
+    step: TrainStep, bundle: DataBundle, batch_size: int, progress: Progress
+) -> dict[str, Any]:
+    """What was trained, how it went and how long it took."""
+    _, size = epoch_shape(len(bundle.train), batch_size)
+    return {
         "curve": progress.curve,
         "seconds": progress.seconds,
         "steps": progress.steps,
         "samples": progress.steps * size,
         "params": sum(parameter.numel() for parameter in step.model.parameters()),
-        **({"features_s": frozen.seconds} if frozen.modalities else {}),
-        **_fallbacks(step),
-        **_compiled_since(compiled, config["numerics"]["compile"]),
     }
 
 
@@ -228,8 +252,9 @@ def _fit(
     constant: Measures,
     progress: Progress,
     checkpoint: Checkpoint | None,
+    watch: Watch | None,
 ) -> None:
-    """Train until epochs, `max_steps` or `patience` are at their end."""
+    """Train until epochs, `max_steps` or `patience` are at their end, or it is given up."""
     steps_per_epoch, _ = epoch_shape(len(bundle.train), settings["batch_size"])
     limit = settings["epochs"] * steps_per_epoch
     if settings["max_steps"] is not None:
@@ -259,6 +284,10 @@ def _fit(
         progress.seconds = time.perf_counter() - started
         if checkpoint is not None:
             checkpoint.save_if_due(state)
+        over = progress.steps >= limit or not progress.open_tasks
+        if watch is not None and not over and watch(progress.curve):
+            effort = _effort(step, bundle, settings["batch_size"], progress)
+            raise PrunedError({"epochs_trained": len(progress.curve), **effort})
 
 
 def _note_epoch(

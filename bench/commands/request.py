@@ -26,6 +26,11 @@ class Request:
     devices: tuple[torch.device, ...]
     given: tuple[Given, ...]
     smoke: bool
+    plugins: tuple[Path, ...] = ()
+
+    def load(self) -> None:
+        """Load the plugins, as `of` does, in another process."""
+        load_plugins(self.plugins)
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Request:
@@ -39,6 +44,7 @@ class Request:
             devices=_pick(options.device),
             given=tuple(given),
             smoke=options.smoke,
+            plugins=tuple(options.plugins),
         )
 
     def suite(self, path: Path) -> Suite:

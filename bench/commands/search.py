@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from optuna.trial import TrialState
 from rich.console import Console
 
 from bench.commands.report import print_tables, write_files
@@ -14,21 +14,27 @@ from bench.commands.request import Request, check_results
 from bench.commands.run import ended_in_order
 from bench.environment import command
 from bench.errors import FAILED, OK, InputError
-from bench.execution.run import Options, Run
-from bench.execution.shared import folder_of_run
-from bench.fingerprint import describe
+from bench.execution.run import Options
 from bench.naming import distinct
-from bench.planning import make_plan
+from bench.planning import Plan, make_plan
 from bench.progress import Progress
 from bench.report.analysis import analyse
 from bench.report.latex import to_latex
+from bench.report.search import FILE
 from bench.report.table import aligned, github
 from bench.running import run_plan
 from bench.search.arms import plan_arms
 from bench.search.budget import budget_columns, budget_notes
-from bench.search.study import ArmStudy, open_storage, search_seeds
-from bench.search.tuned import Found, folder_of, suite_file, tuned_suite
-from bench.store import Store, write_text
+from bench.search.history import history
+from bench.search.opening import opened
+from bench.search.storage import Place
+from bench.search.tuned import Found, found_by, suite_file, tuned_suite
+from bench.search.tuned import folder_of as tuned_name
+from bench.search.workers import helped
+from bench.searches import Search
+from bench.store import Store, write_json, write_text
+from bench.suite import Suite
+from bench.timing.refusal import check_environment
 
 
 def search(
@@ -38,61 +44,71 @@ def search(
     suite = request.suite(path)
     asked, arms = plan_arms(suite)
     arms.check_device(options.device)
-    check_results(request.results, [folder_of(suite.name)])
+    if asked.times:
+        check_environment(options.device)
+    name = tuned_name(suite.name)
+    check_results(request.results, [name])
     store, progress = Store(request.results), Progress(Console(stderr=True), quiet=quiet)
-    folder = store.suite_folder(folder_of(suite.name))
-    opened = open_storage(storage, folder)
-    seeds = search_seeds(asked, suite.seeds)
+    folder = store.suite_folder(name)
+    place = Place(storage, folder)
+    place.connect()
     with ended_in_order():
-        with ExitStack() as stack:
-            try:
-                described = store.write_environment(describe(options.device))
-                data = stack.enter_context(folder_of_run(store.shared))
-            except OSError as error:
-                raise InputError(f"{store.root}: nothing can be written there: {error}") from None
-            run = Run(store, options, described, data)
-            found = []
-            for arm in arms.variants:
-                study = ArmStudy(arm, asked, suite.name, opened, run, options.device.type, seeds)
-                with progress.stage(f"search {arm.name}", asked.trials * len(seeds)) as stage:
+        # One process trains the seeds of a trial side by side; several have a trial each.
+        count = options.workers or 1
+        alone = replace(options, workers=1) if count > 1 else options
+        with (
+            opened(suite, asked, arms, store, alone, place) as studies,
+            helped(count - 1, work_along, path, request, alone, place),
+        ):
+            for study in studies:
+                total = study.trials * len(study.seeds)
+                with progress.stage(f"search {study.label}", total) as stage:
                     study.work(stage)
-                found.append(_found(study))
-        plain = distinct([re.sub(r"[^\w.=+-]", "_", one.arm.name) for one in found])
-        for one, name in zip(found, plain, strict=True):
-            if one.config is not None:
-                write_text(folder / f"best-{name}.yaml", suite_file(suite, one))
-        if not any(one.config for one in found if one.arm.name == arms.baseline):
-            text = f"no trial of the baseline '{arms.baseline}' was completed"
-            raise InputError(f"{path}: search: {text}: there is nothing to compare with")
-        outcome = run_plan(
-            make_plan(tuned_suite(suite, arms, found)), store, options, progress, command()
-        )
-    analysis = analyse(folder)
-    print_tables(analysis)
-    write_files(analysis)
-    columns = budget_columns(found, analysis.comparison)
-    notes = budget_notes(found, asked)
-    listed = "\n".join(f"- {note}" for note in notes)
-    write_text(folder / "tuned.md", f"{github(columns)}\n\n{listed}\n")
-    write_text(folder / "tuned.tex", to_latex(columns))
-    print(f"\n{aligned(columns)}\n{listed}")
+        found = [found_by(study) for study in studies]
+        write_json(folder / FILE, history(suite.name, asked, studies))
+        _write_best(folder, suite, found)
+        _check_baseline(path, asked, arms, found)
+        tuned = make_plan(tuned_suite(suite, arms, found))
+        outcome = run_plan(tuned, store, options, progress, command())
+    _report(folder, asked, found)
     return FAILED if outcome.failed or any(one.config is None for one in found) else OK
 
 
-def _found(study: ArmStudy) -> Found:
-    trials = study.study.get_trials(deepcopy=False)
-    best = study.best()
+def work_along(path: Path, request: Request, options: Options, place: Place) -> None:
+    """What another process does for a search: trials, until every study has enough."""
+    request.load()
+    suite = request.suite(path)
+    asked, arms = plan_arms(suite)
+    quiet = Progress(Console(stderr=True), quiet=True)
+    with opened(suite, asked, arms, Store(request.results), options, place) as studies:
+        for study in studies:
+            with quiet.stage("", 0) as stage:
+                study.work(stage)
 
-    def count(state: TrialState) -> int:
-        return sum(trial.state == state for trial in trials)
 
-    return Found(
-        arm=study.arm,
-        config=None if best is None else best[1],
-        value=float("nan") if best is None else float(best[0].value or 0.0),
-        params={} if best is None else best[0].params,
-        finished=count(TrialState.COMPLETE),
-        pruned=count(TrialState.PRUNED),
-        failed=count(TrialState.FAIL),
-        samples=study.samples(),
-    )
+def _write_best(folder: Path, suite: Suite, found: Sequence[Found]) -> None:
+    """Every tuned arm as a suite of its own."""
+    plain = distinct([re.sub(r"[^\w.=+-]", "_", one.search) for one in found])
+    for one, name in zip(found, plain, strict=True):
+        if one.config is not None:
+            write_text(folder / f"best-{name}.yaml", suite_file(suite, one))
+
+
+def _check_baseline(path: Path, asked: Search, arms: Plan, found: Sequence[Found]) -> None:
+    if any(one.config for one in found if one.arm.name == arms.baseline):
+        return
+    within = " within the constraints" if asked.constraints else ""
+    text = f"no trial of the baseline '{arms.baseline}' was completed{within}"
+    raise InputError(f"{path}: search: {text}: there is nothing to compare with")
+
+
+def _report(folder: Path, asked: Search, found: Sequence[Found]) -> None:
+    """Print and write the report of the tuned suite, and the table with the budget."""
+    analysis = analyse(folder)
+    print_tables(analysis)
+    write_files(analysis)
+    columns = budget_columns(found, asked, analysis.comparison)
+    listed = "\n".join(f"- {note}" for note in budget_notes(found, asked, analysis.comparison))
+    write_text(folder / "tuned.md", f"{github(columns)}\n\n{listed}\n")
+    write_text(folder / "tuned.tex", to_latex(columns))
+    print(f"\n{aligned(columns)}\n{listed}")

@@ -31,7 +31,11 @@ class Inline:
         while self._waiting:
             job = self._waiting[0]
             record = run_cell(
-                job.cell, torch.device(job.device), checkpoint=job.checkpoint, kept=job.kept
+                job.cell,
+                torch.device(job.device),
+                checkpoint=job.checkpoint,
+                kept=job.kept,
+                watch=job.watch,
             )
             self._waiting.pop(0)
             yield job, record

@@ -17,17 +17,24 @@ from bench.execution.run import FailFastError, Options, Run
 from bench.execution.worker import Job
 from bench.plugins import importable, own_of
 from bench.progress import Stage
+from bench.training import Watch
 
 _POLL_S = 0.2
 
 
 @dataclass
 class Training:
-    """One run's training of missing cells; `labels` names each by its identity."""
+    """One run's training of missing cells; `labels` names each by its identity.
+
+    What `watch` has given up is kept under the identity that `name_pruned` gives to a cell's: no
+    run takes it for the cell.
+    """
 
     run: Run
     labels: Mapping[str, str]
     stage: Stage
+    watch: Watch | None = None
+    name_pruned: Callable[[str], str] = str
 
     def train(self, cells: Sequence[TrainCell]) -> None:
         """Train the cells that no other run trains, and wait for those that one does."""
@@ -77,6 +84,7 @@ class Training:
                     kept=self.run.store.kept(cell.id).absolute(),
                     log=self.run.store.log(cell.id).absolute(),
                     own=own,
+                    watch=self.watch,
                 )
                 self.stage.started(self.labels[cell.id])
                 pool.start(job)
@@ -87,7 +95,7 @@ class Training:
                 self._keep(job, record)
                 locks.pop(job.cell.id).release()
                 failure = self.run.failure(job.cell.id)
-                if failure and self.run.options.fail_fast:
+                if failure and self.run.options.fail_fast and record["status"] != "pruned":
                     raise FailFastError(f"{self.labels[job.cell.id]}: {failure}")
 
     def _take(self, pending: dict[str, TrainCell], locks: dict[str, UnitLock]) -> TrainCell | None:
@@ -115,11 +123,13 @@ class Training:
 
     def _keep(self, job: Job, record: dict[str, Any]) -> None:
         identity = job.cell.id
+        if record["status"] == "pruned":
+            identity = self.name_pruned(identity)
         self.run.keep(identity, record, job.log)
-        if record["status"] == "ok" and job.log.exists() and not job.log.stat().st_size:
+        if record["status"] in ("ok", "pruned") and job.log.exists() and not job.log.stat().st_size:
             job.log.unlink(missing_ok=True)
         told = self.run.unwritten.get(identity) or _told(record)
-        self.stage.ended(self.labels[identity], told)
+        self.stage.ended(self.labels[job.cell.id], told)
 
     @staticmethod
     def _release(locks: dict[str, UnitLock], identity: str) -> None:

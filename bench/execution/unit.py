@@ -28,7 +28,7 @@ from bench.timing.samples import ArmSamples
 from bench.timing.sensors import sensor_for
 from bench.timing.summary import summarise
 from bench.timing.workload import WORKLOADS, ModelWorkload, first_batch, measure_cost
-from bench.training import DivergedError, threads, train
+from bench.training import DivergedError, PrunedError, Watch, threads, train
 from mtmm.components import Registration
 from mtmm.data import DATASETS
 from mtmm.data.base import Dataset
@@ -45,12 +45,13 @@ def run_cell(
     data: Path | None = None,
     checkpoint: Path | None = None,
     kept: Path | None = None,
+    watch: Watch | None = None,
 ) -> Record:
-    """Train one cell; its record says `ok`, `diverged`, `oom`, `error` or `skipped`.
+    """Train one cell; its record says `ok`, `diverged`, `pruned`, `oom`, `error` or `skipped`.
 
     `data` is a folder of data sets that are shared with other processes; `checkpoint` the file
     from which the cell goes on, and where it keeps how far it is if its settings ask for that;
-    `kept` where weights and predictions go, as in `bench.keeping.Keep`.
+    `kept` where weights and predictions go, as in `bench.keeping.Keep`; `watch` may give it up.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     outcome: Record
@@ -64,10 +65,13 @@ def run_cell(
             device=device,
             checkpoint=checkpoint,
             kept=kept,
+            watch=watch,
         )
         outcome = {"status": "ok", "reason": "", **result}
     except DivergedError as error:
         outcome = {"status": "diverged", "reason": str(error)}
+    except PrunedError as error:
+        outcome = {"status": "pruned", "reason": str(error), **error.trained}
     except NeedsCudaError as error:
         outcome = {"status": "skipped", "reason": str(error)}
     except SystemExit as error:

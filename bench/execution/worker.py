@@ -19,6 +19,7 @@ from bench.cell import TrainCell
 from bench.errors import InputError
 from bench.execution.unit import Record, run_cell
 from bench.plugins import load_again
+from bench.training import Watch
 from mtmm.components import Registration
 
 
@@ -34,6 +35,8 @@ class Job:
     kept: Path
     log: Path
     own: tuple[Registration, ...]
+    watch: Watch | None = None
+    """What may give the cell up; it is sent to the process."""
 
     @property
     def answer(self) -> Path:
@@ -45,7 +48,7 @@ def work(job: Job) -> None:
     """Train the cell and leave its record; what it prints is added to its log file."""
     os.setsid()  # it leads a group, which ends with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this decides when it ends
-    _end_with_parent()
+    end_with_parent()
     _write_to(job.log)
     try:
         load_again(job.own)
@@ -53,7 +56,14 @@ def work(job: Job) -> None:
         record = failed(job.cell, "error", str(error))
     else:
         device = torch.device(job.device)
-        record = run_cell(job.cell, device, data=job.data, checkpoint=job.checkpoint, kept=job.kept)
+        record = run_cell(
+            job.cell,
+            device,
+            data=job.data,
+            checkpoint=job.checkpoint,
+            kept=job.kept,
+            watch=job.watch,
+        )
     sys.stdout.flush()
     sys.stderr.flush()
     # A file, not a pipe: a process that is killed or stopped amid it harms and holds up nobody.
@@ -74,7 +84,7 @@ def failed(cell: TrainCell, status: str, reason: str) -> Record:
     }
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process and its group when the run that started it is gone, however it ended."""
     parent = parent_process()
     assert parent is not None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bench.expansion import agrees
 from bench.overrides import Axis, OverrideError, apply
 from bench.planning import Plan, Variant, make_plan
+from bench.search.columns import unknown_columns
 from bench.searches import Search
 from bench.space import Entry, Proposer
 from bench.suite import Suite, SuiteError
-from bench.variant import Resolver, description_of
-from mtmm.heads.judging import objectives
+from bench.variant import Resolver
 from mtmm.settings import Problem, dotted, listed, nearest
 
 Config = dict[str, Any]
@@ -53,7 +53,8 @@ def plan_arms(suite: Suite) -> tuple[Search, Plan]:
         )
     )
     problems = [
-        *_unknown_objective(suite.search, arms.variants),
+        *unknown_columns(suite.search, arms.variants),
+        *_too_short(suite.search, arms.variants),
         *_misfits(suite.search, arms.variants),
     ]
     if problems:
@@ -112,43 +113,56 @@ def _searched_axes(search: Search) -> list[Problem]:
     ]
 
 
-def _unknown_objective(search: Search, arms: Sequence[Variant]) -> list[Problem]:
-    if search.objective == "val.score":
+def _too_short(search: Search, arms: Sequence[Variant]) -> list[Problem]:
+    """A pruner of epochs with nothing to stop: every trial ends after its first."""
+    if search.pruner not in ("median", "hyperband"):
         return []
-    _, task, metric = search.objective.split(".")
-    place = ("search", "objective")
-    for arm in arms:
-        described = description_of(arm.config)
-        judged = objectives(described.tasks, arm.config["model"].get("heads"))
-        if task not in judged:
-            text = f"'{arm.name}' has no task '{task}'{nearest(task, judged)}"
-            return [Problem(place, f"{text} (it has: {listed(judged)})")]
-        metrics = judged[task].metrics
-        if metric not in metrics:
-            text = f"task '{task}' has no metric '{metric}'{nearest(metric, metrics)}"
-            return [Problem(place, f"{text} (it has: {listed(metrics)})")]
-    return []
+    if any(epochs(arm.config, search.space) > 1 for arm in arms):
+        return []
+    text = f"'{search.pruner}' stops trials after an epoch: `train.epochs` must be above 1; found 1"
+    return [Problem(("search", "pruner"), text)]
+
+
+def epochs(arm: Config, space: Sequence[Entry]) -> int:
+    """The epochs that a configuration of the arm trains at most."""
+    searched = [entry for entry in space if entry.name == "train.epochs"]
+    ends = [max(entry.choices, default=entry.high) for entry in searched]
+    return int(max([arm["train"]["epochs"], *ends]))
 
 
 def _misfits(search: Search, arms: Sequence[Variant]) -> list[Problem]:
     """What is wrong with some value of the space, and entries that no arm ever gets to."""
     resolver, met, used = Resolver(), list[Problem](), set[str]()
     for arm in arms:
+        ways = set[frozenset[str]]()
         for draw in range(_DRAWS):
             proposer = _Draw(random.Random(draw), corner={0: 0.0, 1: 1.0}.get(draw))
             _, problems = configured(arm.config, search.space, proposer, resolver)
             used |= proposer.names
+            ways.add(frozenset(proposer.names))
             met += [
                 _placed(problem, search, arm.name)
                 for problem in problems
                 if not problem.combination
             ]
+        met += _unfit_for_sampler(search, arm.name, ways)
     idle = [e for e in search.space if not any(n.partition("[")[0] == e.name for n in used)]
     text = "no arm, and nothing that the space makes of one, agrees with `when`"
     return [
         *_first_of_each(met, search),
         *(Problem((*entry.override.source, "when"), text) for entry in idle),
     ]
+
+
+def _unfit_for_sampler(search: Search, arm: str, ways: set[frozenset[str]]) -> Iterator[Problem]:
+    """What some samplers cannot do with an arm, and would do at random instead."""
+    path, name = ("search", "sampler"), search.sampler
+    if name in ("gp", "cmaes") and len(ways) > 1:
+        text = f"'{name}' needs one list of settings for all trials of an arm: `when` makes "
+        yield Problem(path, f"{text}several of '{arm}' (use tpe, nsga2 or random)")
+    if name == "cmaes" and any(len(names) < 2 for names in ways):
+        text = "'cmaes' needs two numbers or more to search (use tpe or gp)"
+        yield Problem(path, f"{text}, in the arm '{arm}'")
 
 
 def _first_of_each(problems: Sequence[Problem], search: Search) -> list[Problem]:
@@ -197,22 +211,3 @@ class _Draw:
 
     def _share(self) -> float:
         return self._generator.random() if self._corner is None else self._corner
-
-
-def column_of(record: Mapping[str, Any], objective: str) -> float:
-    """The objective in a train record; NaN where it is not there."""
-    if objective == "val.score":
-        value = record["scores"]["val"]
-    else:
-        _, task, metric = objective.split(".")
-        value = record["val"].get(task, {}).get(metric)
-    return float("nan") if value is None else float(value)
-
-
-def larger_is_better(objective: str, arm: Config) -> bool:
-    """The direction of an objective."""
-    if objective == "val.score":
-        return True
-    _, task, metric = objective.split(".")
-    judged = objectives(description_of(arm).tasks, arm["model"].get("heads"))
-    return judged[task].metrics[metric].higher_is_better

@@ -3,64 +3,86 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from bench.compare import Comparison
 from bench.lines import one_line
 from bench.report.columns import MISSING, Column, interval, p_value, points
 from bench.search.tuned import Found
 from bench.searches import Search
+from mtmm.settings import listed
 
 
-def budget_columns(found: Sequence[Found], comparison: Comparison) -> list[Column]:
-    """Arm, its trials and samples, val score of the best, test scores untuned and tuned.
+def budget_columns(found: Sequence[Found], search: Search, comparison: Comparison) -> list[Column]:
+    """Arm, its trials and samples, what its best trial came to, test scores untuned and tuned.
 
     The difference is the tuned arm's to the tuned baseline, with its interval and Holm's p.
     """
     table = comparison.table.set_index("variant")
 
-    def number(variant: str, column: str) -> float:
-        return float(table[column].get(variant, math.nan)) if column in table else math.nan
+    def numbers(rows: Sequence[str], column: str) -> list[float]:
+        known = table[column].to_dict() if column in table else {}
+        return [float(known.get(row, math.nan)) for row in rows]
 
-    untuned = [number(one.arm.name, "score") for one in found]
-    # An arm that is best as it is has no row of its own.
-    tuned_name = [one.label if one.label in table.index else one.arm.name for one in found]
-    tuned = [number(name, "score") for name in tuned_name]
-    difference = [number(name, "difference") for name in tuned_name]
-    low = [number(name, "difference_lo") for name in tuned_name]
-    high = [number(name, "difference_hi") for name in tuned_name]
-    p = [number(name, "p_holm") for name in tuned_name]
+    rows = [_row_of(one, found, table.index) for one in found]
+    low, high = numbers(rows, "difference_lo"), numbers(rows, "difference_hi")
     return [
-        Column("arm", tuple(one_line(one.arm.name) for one in found)),
-        _column("trials", [float(one.finished + one.pruned) for one in found], "{:.0f}".format),
+        Column("arm", tuple(one_line(one.search) for one in found)),
+        _column("trials", [float(one.spent) for one in found], "{:.0f}".format),
         _column("samples", [float(one.samples) for one in found], "{:,.0f}".format),
-        _column("val of best\n%", [one.value for one in found], _percent),
-        _column("untuned\n%", untuned, _percent),
-        _column("tuned\n%", tuned, _percent),
-        _column("difference\npoints", difference, points),
+        *(_best(name, found) for name in dict.fromkeys(search.columns)),
+        _column("untuned\n%", numbers([one.arm.name for one in found], "score"), _percent),
+        _column("tuned\n%", numbers(rows, "score"), _percent),
+        _column("difference\npoints", numbers(rows, "difference"), points),
         Column(
             "95 % interval",
             tuple(
                 MISSING if math.isnan(a) else interval(a, b) for a, b in zip(low, high, strict=True)
             ),
         ),
-        _column("p (Holm)", p, p_value),
+        _column("p (Holm)", numbers(rows, "p_holm"), p_value),
     ]
 
 
-def budget_notes(found: Sequence[Found], search: Search) -> list[str]:
+def _row_of(one: Found, found: Sequence[Found], rows: Container[str]) -> str:
+    """The variant of a tuned arm: what was found twice, or is as it was untuned, has one row."""
+    alike = [other.label for other in found if other.config == one.config]
+    return next((label for label in (one.label, *alike) if label in rows), one.arm.name)
+
+
+def _best(column: str, found: Sequence[Found]) -> Column:
+    """What the chosen trials came to."""
+    values = [one.columns.get(column, math.nan) for one in found]
+    if column == "val.score":
+        return _column("val of best\n%", values, _percent)
+    return _column(f"{column}\nof best", values, "{:,.4g}".format)
+
+
+def budget_notes(found: Sequence[Found], search: Search, comparison: Comparison) -> list[str]:
     """What the numbers are of, and where the budgets differ."""
     seeds = "1 seed" if search.seeds == 1 else f"{search.seeds} seeds"
     notes = [
         f"Trials: finished or pruned, {search.trials} for each arm, each the mean of "
-        f"{search.objective} over {seeds}; samples are those that its trials have trained on.",
+        f"{listed(search.objectives)} over {seeds}; samples are those that its trials have "
+        "trained on.",
         "Untuned and tuned: the mean score on test, with seeds that no trial has used. "
         "Difference: the tuned arm to the tuned baseline.",
+        *_choice_notes(search),
+        *_repeat_notes(found, comparison),
     ]
-    short = [one for one in found if one.finished + one.pruned < search.trials]
+    none = [one for one in found if one.config is None]
+    if none:
+        within = " within the constraints" if search.constraints else ""
+        names = ", ".join(one_line(one.search) for one in none)
+        notes.append(f"No trial was completed{within}, so there is nothing to compare: {names}.")
+    short = [one for one in found if one.spent < one.asked]
     if short:
-        names = ", ".join(one_line(one.arm.name) for one in short)
+        names = ", ".join(one_line(one.search) for one in short)
         notes.append(f"Not all of their trials: {names}. The same command goes on with them.")
+    small = [one for one in found if one.asked < search.trials]
+    if small:
+        names = ", ".join(f"{one_line(one.search)} ({one.asked})" for one in small)
+        notes.append(f"Their grids hold fewer combinations: {names}.")
     failed = sum(one.failed for one in found)
     if failed:
         notes.append(f"{failed} trials have failed, or their process was killed; they are extra.")
@@ -69,6 +91,32 @@ def budget_notes(found: Sequence[Found], search: Search) -> list[str]:
         low, high = min(samples), max(samples)
         notes.append(f"Arms have not trained on equally many samples: {low:,} to {high:,}.")
     return notes
+
+
+def _choice_notes(search: Search) -> Iterator[str]:
+    if search.constraints:
+        bounds = listed(str(one) for one in search.constraints)
+        yield f"Chosen is the best trial with {bounds}, as measured in the search."
+    if len(search.objectives) > 1:
+        text = "Of the trials that no other is better than in everything, the one that is best in "
+        yield f"{text}{search.objectives[0]} is chosen; search.json has the whole front."
+
+
+def _repeat_notes(found: Sequence[Found], comparison: Comparison) -> Iterator[str]:
+    """How far the studies of one arm lie apart, which the intervals over seeds do not cover."""
+    scores = comparison.table.set_index("variant")["score"]
+    arms: dict[str, list[float]] = {}
+    for one in found:
+        if one.config is not None:
+            row = _row_of(one, found, scores.index)
+            arms.setdefault(one.arm.name, []).append(float(scores[row]))
+    ranges = [
+        f"{one_line(name)} {_percent(min(of))} to {_percent(max(of))}"
+        for name, of in arms.items()
+        if len(of) > 1
+    ]
+    if ranges:
+        yield f"Tuned again with other seeds, arms come to (%): {', '.join(ranges)}."
 
 
 def _percent(share: float) -> str:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.cell import TrainCell, identity
 from bench.errors import InputError
 from bench.execution.locks import UnitLock
 from bench.execution.run import Run
-from bench.execution.training import Training
 from bench.planning import Variant
 from bench.progress import Stage
-from bench.running import failed_before
-from bench.search.arms import column_of, configured, larger_is_better
+from bench.search.arms import configured, epochs
+from bench.search.columns import larger_is_better
+from bench.search.costing import BUDGET_S
+from bench.search.grid import grid
+from bench.search.samplers import pruner_of, sampler_of
+from bench.search.storage import Place
+from bench.search.trial import TrialRun
+from bench.search.watch import Watch
 from bench.searches import Search
 from bench.variant import Resolver, description_of
 
@@ -37,46 +38,43 @@ FIRST_SEED = 10_000
 RECORDS = "records"
 """The attribute of a trial that names its records."""
 
+COLUMNS = "columns"
+"""The attribute of a trial with all that was asked of it, by column."""
+
+_DISTINCT = ("objectives", "sampler", "pruner", "seed")
+"""What of a search makes another study."""
+
 _SPENT = (TrialState.COMPLETE, TrialState.PRUNED)
 _POLL_S = 0.5
-
-
-def open_storage(url: str | None, folder: Path) -> optuna.storages.BaseStorage:
-    """The storage of studies: a journal in `folder`, or what the URL says; else InputError."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        if url is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
-        return optuna.storages.get_storage(url)
-    except Exception as error:
-        place = folder if url is None else url
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"--storage {place}: it cannot be used: {first}") from None
 
 
 @dataclass
 class ArmStudy:
     """The search of one arm; any number of processes may work on it at once.
 
-    They share `run`'s results folder, whose locks say which trials somebody works on.
+    They share `run`'s results folder, whose locks say which trials somebody works on. `repeat`
+    counts the studies of an arm, which differ in their seeds.
     """
 
     arm: Variant
     search: Search
     suite: str
-    storage: optuna.storages.BaseStorage
+    place: Place
     run: Run
     device_type: str
     seeds: tuple[int, ...]
+    repeat: int = 0
+    budget_s: float = BUDGET_S
+    """Seconds that the timing of a trial may take, where costs are asked for."""
 
     def __post_init__(self) -> None:
-        larger = larger_is_better(self.search.objective, self.arm.config)
         self._resolver = Resolver()
+        self.larger = [larger_is_better(name, self.arm.config) for name in self.search.objectives]
         self.study = optuna.create_study(
-            storage=self.storage,
+            storage=self.place.storage,
             study_name=self.name,
-            direction="maximize" if larger else "minimize",
+            directions=["maximize" if up else "minimize" for up in self.larger],
+            pruner=pruner_of(self.search, epochs(self.arm.config, self.search.space)),
             load_if_exists=True,
         )
 
@@ -85,72 +83,112 @@ class ArmStudy:
         """What the study is called: another space, objective or source makes another study."""
         return f"{self.suite}/{self.arm.name}/{self._digest[:12]}"
 
+    @cached_property
+    def trials(self) -> int:
+        """How many trials it has in the end: as many as were asked for, or as a grid holds."""
+        return self.search.trials if self._grid is None else len(self._grid)
+
     def work(self, stage: Stage) -> None:
         """Run trials until as many as were asked for are finished, or the time is over."""
         end = math.inf if self.search.timeout_s is None else self._now() + self.search.timeout_s
         while self._now() < end:
             with self._claimed() as claim:
                 if claim is None:
-                    if self._spent() >= self.search.trials:
+                    if self._spent() >= self.trials:
                         return
                     time.sleep(_POLL_S)  # others work on the last ones
                     continue
                 self._evaluate(claim, stage)
 
-    def best(self) -> tuple[FrozenTrial, dict[str, Any]] | None:
-        """The best trial with its configuration; None where none was completed."""
+    def front(self) -> list[FrozenTrial]:
+        """The trials that none is better than within the constraints, the chosen one first.
+
+        With several objectives it is the one that is best in the first.
+        """
         try:
-            trial = self.study.best_trial
-        except ValueError:
-            return None
+            several = len(self.search.objectives) > 1
+            best = self.study.best_trials if several else [self.study.best_trial]
+        except ValueError:  # there is none
+            return []
+
+        def badness(trial: FrozenTrial) -> tuple[float, ...]:
+            signs = (-1 if up else 1 for up in self.larger)
+            values = (s * v for s, v in zip(signs, trial.values, strict=True))
+            return (*values, trial.number)
+
+        return sorted((trial for trial in best if self.keeps_constraints(trial)), key=badness)
+
+    def configuration(self, trial: FrozenTrial) -> dict[str, Any]:
+        """The resolved configuration of a trial."""
         proposer = optuna.trial.FixedTrial(trial.params)
         config, _ = configured(self.arm.config, self.search.space, proposer, self._resolver)
-        return trial, config
+        return config
+
+    def keeps_constraints(self, trial: FrozenTrial) -> bool:
+        """Whether all that is bounded is known of the trial, and within its bounds."""
+        known = trial.user_attrs.get(COLUMNS, {})
+        return all(
+            one.column in known and one.excess(known[one.column]) <= 0
+            for one in self.search.constraints
+        )
 
     def samples(self) -> int:
         """The samples that its trials have trained on, each record counted once."""
-        names = {
-            name
-            for trial in self.study.get_trials(deepcopy=False)
-            for name in trial.user_attrs.get(RECORDS, ())
-        }
-        records = (self.run.store.read(name) for name in names)
-        return sum(int(record.get("samples") or 0) for record in records if record is not None)
+        trials = self.study.get_trials(deepcopy=False)
+        names = {name for trial in trials for name in trial.user_attrs.get(RECORDS, ())}
+        return sum(int(self._told(name, "samples")) for name in names)
+
+    def effort(self, trial: FrozenTrial) -> tuple[int, float]:
+        """The samples and the seconds of training that went into a trial."""
+        names = trial.user_attrs.get(RECORDS, ())
+        samples = sum(int(self._told(name, "samples")) for name in names)
+        return samples, sum(self._told(name, "seconds") for name in names)
+
+    def _told(self, record: str, key: str) -> float:
+        return float((self.run.store.read(record) or {}).get(key) or 0)
 
     def _evaluate(self, trial: optuna.Trial, stage: Stage) -> None:
-        label = f"{self.arm.name} trial {trial.number}"
         config, problems = configured(self.arm.config, self.search.space, trial, self._resolver)
         if problems:
             trial.set_user_attr("reason", "; ".join(problem.message for problem in problems))
             self.study.tell(trial, state=TrialState.PRUNED)
             return
-        cells = [self._cell(config, seed) for seed in self.seeds]
-        trial.set_user_attr(RECORDS, [cell.id for cell in cells])
-        labels = {cell.id: f"{label} seed {cell.seed}" for cell in cells}
-        store, options = self.run.store, self.run.options
-        again = failed_before(labels, store) if options.retry_failed else {}
-        missing = [cell for cell in cells if cell.id in again or not store.has(cell.id)]
-        Training(replace(self.run, again=again), labels, stage).train(missing)
-        state, value, reason = self._outcome(cells)
-        trial.set_user_attr("reason", reason)
-        self.study.tell(trial, value, state=state)
+        at_work = TrialRun(
+            trial=trial,
+            label=f"{self.label} trial {trial.number}",
+            cells=[self._cell(config, seed) for seed in self.seeds],
+            search=self.search,
+            study=self._digest,
+            run=self.run,
+            stage=stage,
+            watch=self._watch(trial),
+            budget_s=self.budget_s,
+        )
+        outcome = at_work.outcome()
+        trial.set_user_attr(RECORDS, at_work.records)
+        trial.set_user_attr("reason", outcome.reason)
+        trial.set_user_attr(COLUMNS, dict(outcome.columns))
+        for one in self.search.constraints:
+            if one.column in outcome.columns:
+                trial.set_constraint(one.column, one.excess(outcome.columns[one.column]))
+        done = outcome.state == TrialState.COMPLETE
+        values = [outcome.columns[name] for name in self.search.objectives] if done else None
+        self.study.tell(trial, values, state=outcome.state)
 
-    def _outcome(self, cells: list[TrainCell]) -> tuple[TrialState, float | None, str]:
-        """State and value of a trial: one that diverged has used its budget, and has no value."""
-        values = []
-        for cell in cells:
-            record = self.run.store.read(cell.id)
-            if record is None:
-                return TrialState.FAIL, None, "its record is gone"
-            if record["status"] in ("diverged", "oom", "skipped"):
-                return TrialState.PRUNED, None, f"{record['status']}: {record['reason']}"
-            if record["status"] != "ok":
-                return TrialState.FAIL, None, f"{record['status']}: {record['reason']}"
-            values.append(column_of(record, self.search.objective))
-        mean = sum(values) / len(values)
-        if not math.isfinite(mean):
-            return TrialState.PRUNED, None, f"{self.search.objective} is not finite"
-        return TrialState.COMPLETE, mean, ""
+    @property
+    def label(self) -> str:
+        """What the study is called where it is told of."""
+        return self.arm.name if self.search.repeats == 1 else f"{self.arm.name} {self.repeat + 1}"
+
+    def _watch(self, trial: optuna.Trial) -> Watch:
+        return Watch(
+            place=self.place,
+            study=self.name,
+            trial=trial.number,
+            column=self.search.objectives[0],
+            larger=self.larger[0],
+            pruner=self.study.pruner,
+        )
 
     @contextmanager
     def _claimed(self) -> Iterator[optuna.Trial | None]:
@@ -172,15 +210,27 @@ class ArmStudy:
         trials = self.study.get_trials(deepcopy=False)
         failed = [trial for trial in trials if trial.state == TrialState.FAIL]
         errors = [trial for trial in failed if "reason" in trial.user_attrs]
-        if len(errors) > self.search.trials:
+        if len(errors) > self.trials:
             text = f"{self.arm.name}: {len(errors)} trials failed, the last: "
             raise InputError(text + str(errors[-1].user_attrs["reason"]))
         taken = sum(trial.state in (*_SPENT, TrialState.RUNNING) for trial in trials)
-        if taken >= self.search.trials:
+        if taken >= self.trials:
             return None
         # A sampler of each trial's own: a search that was interrupted goes on as if it was not.
-        self.study.sampler = _sampler(self.search, f"{self._digest}/{len(trials)}")
+        self.study.sampler = sampler_of(self.search, f"{self._digest}/{len(trials)}")
+        if self._grid is not None:
+            self._enqueue_next(trials)
         return self.study.ask()
+
+    def _enqueue_next(self, trials: list[FrozenTrial]) -> None:
+        """Let the next trial be the first combination of the grid that nobody has, or waits."""
+        taken = [
+            trial.system_attrs.get("fixed_params") or trial.params
+            for trial in trials
+            if trial.state != TrialState.FAIL
+        ]
+        if not any(trial.state == TrialState.WAITING for trial in trials):
+            self.study.enqueue_trial(next(one for one in self._grid or [] if one not in taken))
 
     def _free_what_nobody_works_on(self) -> None:
         """Trials of processes that were killed have failed, and their settings are tried again."""
@@ -210,25 +260,33 @@ class ArmStudy:
             {
                 "arm": [self._cell(self.arm.config, seed).id for seed in self.seeds],
                 "space": repr([_without_place(entry) for entry in self.search.space]),
-                "search": [self.search.objective, self.search.sampler, self.search.seed],
+                "search": [getattr(self.search, name) for name in _DISTINCT],
+                "constraints": [repr(one) for one in self.search.constraints],
+                "repeat": self.repeat,
             }
         )
+
+    @cached_property
+    def _grid(self) -> list[dict[str, Any]] | None:
+        if self.search.sampler != "grid":
+            return None
+        return grid(self.arm.config, self.search.space, self.search.trials)
 
     @staticmethod
     def _now() -> float:
         return time.monotonic()
 
 
-def search_seeds(search: Search, taken: tuple[int, ...]) -> tuple[int, ...]:
-    """Seeds for trials, none of which is among those of the comparison."""
+def tuned_label(search: str) -> str:
+    """What the tuned arm is called that a search of that label has found."""
+    return f"{search}-tuned"
+
+
+def search_seeds(search: Search, taken: tuple[int, ...], repeat: int = 0) -> tuple[int, ...]:
+    """Seeds for the trials of a study, among those of neither the comparison nor another repeat."""
     free = (seed for seed in range(FIRST_SEED, 2**31) if seed not in taken)
-    return tuple(seed for seed, _ in zip(free, range(search.seeds), strict=False))
-
-
-def _sampler(search: Search, text: str) -> BaseSampler:
-    digest = hashlib.sha256(f"{search.seed}/{text}".encode()).digest()
-    seed = int.from_bytes(digest[:4], "big") % 2**31
-    return RandomSampler(seed=seed) if search.sampler == "random" else TPESampler(seed=seed)
+    first = repeat * search.seeds
+    return tuple(islice(free, first, first + search.seeds))
 
 
 def _without_place(entry: Any) -> tuple[Any, ...]:

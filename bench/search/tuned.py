@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
+from optuna.trial import TrialState
 
 from bench.conditions import Family
 from bench.overrides import Choice, Override
 from bench.planning import Plan, Variant
+from bench.search.study import COLUMNS, ArmStudy, tuned_label
 from bench.suite import Suite
 from bench.variant import KEYS
 
@@ -20,22 +22,52 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the search of one arm came to: the best configuration, and what it took."""
+    """What the search of one arm came to: the chosen configuration, and what it took."""
 
     arm: Variant
+    search: str
+    """What the search is called: the arm, numbered where it was searched again."""
     config: Config | None
-    """None where no trial was completed."""
-    value: float
-    params: Mapping[str, Any]
+    """None where no trial was completed within the constraints."""
+    columns: Mapping[str, float]
+    """What was asked of the chosen trial, by column."""
     finished: int
     pruned: int
     failed: int
     samples: int
+    asked: int
+    """How many trials were to be finished or pruned."""
 
     @property
     def label(self) -> str:
         """What the tuned arm is called."""
-        return f"{self.arm.name}-tuned"
+        return tuned_label(self.search)
+
+    @property
+    def spent(self) -> int:
+        """The trials of its budget that were used."""
+        return self.finished + self.pruned
+
+
+def found_by(study: ArmStudy) -> Found:
+    """What a study has come to so far."""
+    trials = study.study.get_trials(deepcopy=False)
+    chosen = next(iter(study.front()), None)
+
+    def count(state: TrialState) -> int:
+        return sum(trial.state == state for trial in trials)
+
+    return Found(
+        arm=study.arm,
+        search=study.label,
+        config=None if chosen is None else study.configuration(chosen),
+        columns={} if chosen is None else chosen.user_attrs[COLUMNS],
+        finished=count(TrialState.COMPLETE),
+        pruned=count(TrialState.PRUNED),
+        failed=count(TrialState.FAIL),
+        samples=study.samples(),
+        asked=study.trials,
+    )
 
 
 def folder_of(suite: str) -> str:
@@ -46,15 +78,17 @@ def folder_of(suite: str) -> str:
 def tuned_suite(suite: Suite, arms: Plan, found: Sequence[Found]) -> Suite:
     """Every arm, tuned and as it is; the baseline is the tuned one of the suite's baseline."""
     base, *_ = arms.variants
-    blocks = []
+    blocks, names = [], set[str]()
     baseline: Choice = ()
     for one in found:
-        blocks.append(((_choice(one.arm.config, base.config, one.arm.name),),))
+        if one.arm.name not in names:
+            names.add(one.arm.name)
+            blocks.append(((_choice(one.arm.config, base.config, one.arm.name),),))
         if one.config is None:
             continue
         choice = _choice(one.config, base.config, one.label)
         blocks.append(((choice,),))
-        if one.arm.name == arms.baseline:
+        if one.arm.name == arms.baseline and not baseline:
             baseline = choice
     return replace(
         suite,

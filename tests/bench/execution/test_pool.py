@@ -171,7 +171,7 @@ def test_odd_ends_of_a_process_and_what_it_leaves_behind(
 def test_a_record_that_cannot_be_read_is_an_error(tmp_path: Path, config: dict[str, Any]) -> None:
     cell = TrainCell(config, 0, "data", "cpu")
     files = {"data": tmp_path, "checkpoint": tmp_path / "c", "kept": tmp_path / "k"}
-    job = Job(cell=cell, device="cpu", log=tmp_path / "l", own=(), **files)
+    job = Job(cell=cell, device="cpu", log=tmp_path / "l", own=(), watch=None, **files)
     job.answer.write_bytes(b"\x80half of it")
     assert _read(job)["status"] == "error"
     assert _read(job)["reason"].startswith("its record cannot be read: ")

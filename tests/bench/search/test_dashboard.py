@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import optuna
 import pytest
 
-from bench.search.study import open_storage
+from bench.search.storage import Place
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 120
@@ -42,7 +42,7 @@ def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def journal(results: Path, name: str) -> Path:
     """The journal of a search, with one study called as the search is."""
-    optuna.create_study(storage=open_storage(None, results / f"{name}-tuned"), study_name=name)
+    optuna.create_study(storage=Place(None, results / f"{name}-tuned").storage, study_name=name)
     return results / f"{name}-tuned" / "study.journal"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.search import study as studies
+from bench.search import trial as trials
 from tests.bench.search.planted import Quiet, study, training
 
 BEST_RATE, BEST_WIDTH = 3e-3, 96
@@ -32,17 +32,16 @@ def regret(folder: Path, sampler: str, seed: int) -> float:
     one = study(folder, space=SPACE, trials=TRIALS, sampler=sampler, seed=seed)
     one.work(Quiet())
     assert [trial.state.name for trial in one.study.trials] == ["COMPLETE"] * TRIALS
-    best = one.best()
-    assert best is not None
-    trial, config = best
-    assert score(config) == trial.value
+    (chosen,) = one.front()
+    config = one.configuration(chosen)
+    assert score(config) == chosen.value
     return 1 - score(config)
 
 
 def test_median_regret_is_below_that_of_random_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "Training", training(score))
+    monkeypatch.setattr(trials, "Training", training(score))
     tpe = [regret(tmp_path, "tpe", seed) for seed in range(SEEDS)]
     random = [regret(tmp_path, "random", seed) for seed in range(SEEDS)]
     assert median(tpe) < median(random)

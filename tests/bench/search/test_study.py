@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.errors import InputError
-from bench.search import study as studies
+from bench.search import trial as trials
 from bench.search.study import FIRST_SEED, search_seeds
 from tests.bench.search.planted import Quiet, study, training
 
@@ -28,7 +28,7 @@ def rank(config: Mapping[str, Any]) -> float:
 def test_settings_are_proposed_only_with_the_component_that_has_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "Training", training(rank))
+    monkeypatch.setattr(trials, "Training", training(rank))
     one = study(tmp_path, space=FUSION, trials=30)
     one.work(Quiet())
     met = set()
@@ -38,9 +38,9 @@ def test_settings_are_proposed_only_with_the_component_that_has_them(
         assert ("model.fusion.rank" in trial.params) == chosen
         assert trial.value == trial.params.get("model.fusion.rank", 0)
     assert met == {True, False}
-    best = one.best()
-    assert best is not None
-    assert best[1]["model"]["fusion"] == {"name": "lowrank", "rank": best[0].value}
+    (best,) = one.front()
+    config = one.configuration(best)
+    assert config["model"]["fusion"] == {"name": "lowrank", "rank": best.value}
 
 
 @pytest.mark.parametrize("status", ["diverged", "oom", "skipped"])
@@ -51,7 +51,7 @@ def test_what_has_used_its_budget_without_a_score_counts(
         rate = float(config["train"]["optimizer"]["lr"])
         return status if rate > 1e-2 else rate
 
-    monkeypatch.setattr(studies, "Training", training(high_rates_fail))
+    monkeypatch.setattr(trials, "Training", training(high_rates_fail))
     one = study(tmp_path, space=RATE, trials=12, sampler="random")
     one.work(Quiet())
     assert len(one.study.trials) == 12
@@ -65,7 +65,7 @@ def test_what_has_used_its_budget_without_a_score_counts(
 
 def test_failed_trials_are_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = ["failed", "failed"]
-    monkeypatch.setattr(studies, "Training", training(lambda _: left.pop() if left else 0.5))
+    monkeypatch.setattr(trials, "Training", training(lambda _: left.pop() if left else 0.5))
     one = study(tmp_path, space=RATE, trials=4)
     one.work(Quiet())
     states = [trial.state.name for trial in one.study.trials]
@@ -75,11 +75,11 @@ def test_failed_trials_are_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_study_whose_trials_all_fail_ends_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "Training", training(lambda _: "failed"))
+    monkeypatch.setattr(trials, "Training", training(lambda _: "failed"))
     one = study(tmp_path, space=RATE, trials=3)
     with pytest.raises(InputError, match="4 trials failed, the last: failed: as planted"):
         one.work(Quiet())
-    assert one.best() is None
+    assert one.front() == []
 
 
 def test_a_trial_that_was_begun_is_freed_and_its_settings_come_first(
@@ -88,21 +88,21 @@ def test_a_trial_that_was_begun_is_freed_and_its_settings_come_first(
     def interrupt(_: Mapping[str, Any]) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(studies, "Training", training(interrupt))
+    monkeypatch.setattr(trials, "Training", training(interrupt))
     one = study(tmp_path, space=RATE, trials=3)
     with pytest.raises(KeyboardInterrupt):
         one.work(Quiet())
-    monkeypatch.setattr(studies, "Training", training(lambda _: 0.5))
+    monkeypatch.setattr(trials, "Training", training(lambda _: 0.5))
     one.work(Quiet())
-    trials = one.study.trials
-    assert [trial.state.name for trial in trials] == ["FAIL"] + ["COMPLETE"] * 3
-    assert trials[0].params == trials[1].params != trials[2].params
+    made = one.study.trials
+    assert [trial.state.name for trial in made] == ["FAIL"] + ["COMPLETE"] * 3
+    assert made[0].params == made[1].params != made[2].params
 
 
 def test_the_seed_of_the_sampler_decides_about_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studies, "Training", training(rank))
+    monkeypatch.setattr(trials, "Training", training(rank))
 
     def params(seed: int) -> list[dict[str, Any]]:
         one = study(tmp_path / str(seed), space={**RATE, **FUSION}, trials=15, seed=seed)
@@ -115,6 +115,8 @@ def test_the_seed_of_the_sampler_decides_about_all(
 
 
 def test_seeds_of_trials_are_none_of_the_comparison(tmp_path: Path) -> None:
-    search = study(tmp_path, space=RATE, seeds=3).search
+    search = study(tmp_path, space=RATE, seeds=(1, 2, 3)).search
     taken = (0, FIRST_SEED, FIRST_SEED + 2)
     assert search_seeds(search, taken) == (FIRST_SEED + 1, FIRST_SEED + 3, FIRST_SEED + 4)
+    again = (FIRST_SEED + 5, FIRST_SEED + 6, FIRST_SEED + 7)
+    assert search_seeds(search, taken, repeat=1) == again

@@ -10,7 +10,7 @@ import yaml
 
 import bench
 from bench.planning import make_plan
-from bench.search import study as studies
+from bench.search import trial as trials
 from bench.search.arms import plan_arms
 from bench.search.tuned import Found, suite_file, tuned_suite
 from bench.suite import load_suite
@@ -28,18 +28,17 @@ SPACE = {
 def best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The best configuration of a study, with components and a rate of its own."""
     score = training(lambda config: float("rank" in config["model"]["fusion"]))
-    monkeypatch.setattr(studies, "Training", score)
+    monkeypatch.setattr(trials, "Training", score)
     one = study(tmp_path / "store", space=SPACE, trials=8)
     one.work(Quiet())
-    found = one.best()
-    assert found is not None
-    assert found[0].value == 1
-    return found[1]
+    (found,) = one.front()
+    assert found.value == 1
+    return one.configuration(found)
 
 
 def found_of(arm: Any, config: dict[str, Any] | None) -> Found:
-    counts = {"finished": 8, "pruned": 0, "failed": 0, "samples": 1}
-    return Found(arm=arm, config=config, value=1.0, params={}, **counts)
+    counts = {"finished": 8, "pruned": 0, "failed": 0, "samples": 1, "asked": 8}
+    return Found(arm=arm, search=arm.name, config=config, columns={"val.score": 1.0}, **counts)
 
 
 def test_the_file_of_an_arm_plans_the_best_configuration(

@@ -55,4 +55,4 @@ def _is_at_work(folder: Path) -> bool:
     if not (folder / "results" / "tiny-tuned" / "study.journal").exists():
         return False
     trials = trials_of(folder).get("equal", [])
-    return bool(trials) and "records" in trials[0].user_attrs
+    return bool(trials) and bool(trials[0].params)

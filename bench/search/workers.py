@@ -1,0 +1,40 @@
+"""More processes that work on the trials of a search."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bench.execution.groups import end_group
+from bench.execution.worker import end_with_parent
+
+
+@contextmanager
+def helped(count: int, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Let `count` new processes call `work(*arguments)` meanwhile, and wait for them.
+
+    Where this process is interrupted they end, and what each was at is free for others.
+    """
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_help, args=(work, arguments)) for _ in range(count)]
+    try:
+        for process in processes:
+            process.start()
+        yield
+        for process in processes:
+            process.join()
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                end_group(process.pid)
+
+
+def _help(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    os.setsid()  # it leads a group, which ends with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this decides when it ends
+    end_with_parent()
+    work(*arguments)
