@@ -20,6 +20,7 @@ from bench.report.quality import quality_table
 from bench.report.ratios import ratio_table
 from bench.report.robustness import robustness
 from bench.report.scores import Scores, by_task
+from bench.report.search import SearchRecord, Unreadable, read_search
 from bench.report.verdict import verdict
 from mtmm.settings import listed
 
@@ -71,6 +72,13 @@ class Analysis:
         """How good the measurements of training steps are; see `quality_table`."""
         results = self.results
         return quality_table(results.profiles, results.frame, self.comparison.batch_size)
+
+    @cached_property
+    def search(self) -> SearchRecord | Unreadable | None:
+        """The search that made the suite; None where none did."""
+        metrics = self.manifest["metrics"]
+        shares = [name for name, metric in metrics.items() if metric["ideal"] == 1]
+        return read_search(self.results.folder, shares)
 
     @cached_property
     def frame_csv(self) -> str:

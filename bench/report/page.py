@@ -25,6 +25,7 @@ from bench.report.parts import part_notes
 from bench.report.quality import quality_notes
 from bench.report.ratios import ratio_notes
 from bench.report.robustness import NOTES
+from bench.report.search import SearchRecord, Unreadable
 from bench.report.settings import ABSENT, differences, full_name, value_at
 from bench.report.svg import inline
 from bench.report.tables import printed_tables
@@ -55,7 +56,11 @@ def no_picture(name: str, empty: Empty) -> Picture:
 
 
 def page(
-    analysis: Analysis, pictures: Sequence[Picture], files: Sequence[str], frame_csv: str
+    analysis: Analysis,
+    pictures: Sequence[Picture],
+    of_search: Sequence[Picture],
+    files: Sequence[str],
+    frame_csv: str,
 ) -> str:
     """The whole page; `files` are the paths, beside it, of what can be downloaded."""
     manifest = analysis.manifest
@@ -72,6 +77,8 @@ def page(
             columns=printed_tables(analysis),
             rows=rows,
             pictures=pictures,
+            search=_search(analysis.search),
+            of_search=of_search,
             variants=list(_variants(analysis)),
             baseline=one_line(manifest["baseline"]),
             best=one_line(analysis.comparison.best.variant or ""),
@@ -119,6 +126,13 @@ def counts(analysis: Analysis) -> str:
 def date(started: str) -> str:
     """Day and minute of a moment in ISO 8601, UTC."""
     return started[:16].replace("T", " ")
+
+
+def _search(search: SearchRecord | Unreadable | None) -> str:
+    """What stands above the figures of a search; empty where there was none."""
+    if isinstance(search, Unreadable):
+        return f"Left out: {search.reason}."
+    return "" if search is None else search.told
 
 
 def _rows(columns: Sequence[Column]) -> Iterator[list[tuple[str, str]]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.compare import Comparison
 from bench.errors import InputError
@@ -15,8 +16,14 @@ from bench.report.index import write_index, write_summary
 from bench.report.latex import to_latex
 from bench.report.parts import part_notes, profile_columns
 from bench.report.robustness import NOTES, robustness_columns
+from bench.report.search import FILE as SEARCH_FILE
+from bench.report.search import SearchRecord
 from bench.report.table import code, github, markdown, to_csv, to_markdown
 from bench.report.tables import full_tables, printed_tables
+
+if TYPE_CHECKING:
+    from bench.report.figures.style import Drawing, Empty
+    from bench.report.page import Picture
 
 _TABLES = {
     *("accuracy", "single_task", "cost", "robustness", "parts", "ratios", "memory", "kinds"),
@@ -104,24 +111,37 @@ def _latex(analysis: Analysis) -> Files:
 
 def _html(analysis: Analysis) -> Files:
     # Matplotlib takes half a second to load: only where something is drawn.
-    from bench.report.figures import FIGURES
-    from bench.report.figures.style import Drawing, style, to_png, to_svg
-    from bench.report.page import no_picture, page, picture
+    from bench.report.figures import FIGURES, SEARCH_FIGURES
+    from bench.report.figures.style import style
+    from bench.report.page import page
 
-    pictures = []
+    pictures, of_search, search = [], [], analysis.search
     with style():
         for name, draw in FIGURES.items():
-            drawn = draw(analysis)
-            if isinstance(drawn, Drawing):
-                svg = to_svg(drawn.figure)
-                yield f"figures/{name}.svg", svg
-                yield f"figures/{name}.png", to_png(drawn.figure)
-                pictures.append(picture(name, drawn.title, drawn.caption, svg))
-            else:
-                pictures.append(no_picture(name, drawn))
-                _remove(analysis, "figures", [name], "svg", "png")
+            pictures.append((yield from _figure(analysis, name, draw(analysis))))
+        if isinstance(search, SearchRecord):
+            for name, draw_search in SEARCH_FIGURES.items():
+                of_search.append((yield from _figure(analysis, name, draw_search(search))))
+        else:
+            _remove(analysis, "figures", SEARCH_FIGURES, "svg", "png")
     files = list(_beside(analysis.results.folder))
-    yield "report.html", page(analysis, pictures, files, analysis.frame_csv)
+    yield "report.html", page(analysis, pictures, of_search, files, analysis.frame_csv)
+
+
+def _figure(
+    analysis: Analysis, name: str, drawn: Drawing | Empty
+) -> Generator[tuple[str, bytes], None, Picture]:
+    """The files of a figure; what the page shows of it."""
+    from bench.report.figures.style import Empty, to_png, to_svg
+    from bench.report.page import no_picture, picture
+
+    if isinstance(drawn, Empty):
+        _remove(analysis, "figures", [name], "svg", "png")
+        return no_picture(name, drawn)
+    svg = to_svg(drawn.figure)
+    yield f"figures/{name}.svg", svg
+    yield f"figures/{name}.png", to_png(drawn.figure)
+    return picture(name, drawn.title, drawn.caption, svg)
 
 
 def _remove(analysis: Analysis, folder: str, names: Iterable[str], *endings: str) -> None:
@@ -134,7 +154,8 @@ def _remove(analysis: Analysis, folder: str, names: Iterable[str], *endings: str
 
 def _beside(folder: Path) -> Iterator[str]:
     """What of a report lies in the folder, this one's or an earlier one's."""
-    yield from (n for n in ("report.md", "comparison.csv", "frame.csv") if (folder / n).exists())
+    names = ("report.md", "comparison.csv", "frame.csv", SEARCH_FILE)
+    yield from (name for name in names if (folder / name).exists())
     for pattern in ("tables/*.csv", "tables/*.tex", "figures/*.svg", "figures/*.png"):
         yield from (str(path.relative_to(folder)) for path in sorted(folder.glob(pattern)))
 

@@ -14,10 +14,15 @@ from bench.report.figures import (
     kinds,
     memory,
     parts,
+    search_front,
+    search_history,
+    search_importance,
+    search_parallel,
     tasks,
     throughput,
 )
 from bench.report.figures.style import Drawing, Empty
+from bench.report.search import SearchRecord
 
 FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
     "cost": cost.draw,
@@ -33,3 +38,11 @@ FIGURES: Mapping[str, Callable[[Analysis], Drawing | Empty]] = {
     "gradients": dynamics.draw_gradients,
 }
 """Every figure by the name of its file, in the order of the page."""
+
+SEARCH_FIGURES: Mapping[str, Callable[[SearchRecord], Drawing | Empty]] = {
+    "search_history": search_history.draw,
+    "search_parallel": search_parallel.draw,
+    "search_importance": search_importance.draw,
+    "search_front": search_front.draw,
+}
+"""Those of a suite that a search has made, in a section of their own."""

@@ -90,11 +90,11 @@ def to_png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def short(name: object) -> str:
-    """A name that fits: the middle of a long one is left out."""
+def short(name: object, most: int = LONGEST_NAME) -> str:
+    """A name of at most so many letters: the middle of a long one is left out."""
     text = one_line(name)
-    half = (LONGEST_NAME - 1) // 2
-    return text if len(text) <= LONGEST_NAME else f"{text[:half]}…{text[-half:]}"
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def best_of(table: pd.DataFrame, most: int, always: Sequence[str]) -> pd.DataFrame:
