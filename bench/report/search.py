@@ -173,8 +173,7 @@ def _is_share(name: str, shares: frozenset[str]) -> bool:
 
 def _setting(given: Mapping[str, Any]) -> Setting:
     if "choices" in given:
-        texts = tuple(json.dumps(choice, sort_keys=True) for choice in given["choices"])
-        return Setting(str(given["name"]), choices=texts)
+        return Setting(str(given["name"]), choices=tuple(map(str, given["choices"])))
     low, high = _number(given["low"]), _number(given["high"])
     return Setting(str(given["name"]), low, high, log=bool(given["log"]))
 

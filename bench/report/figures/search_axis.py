@@ -59,14 +59,15 @@ def number_axis(values: Iterable[float], *, log: bool) -> UprightAxis:
     numbers = [value for value in values if not math.isnan(value)]
     low, high = min(numbers, default=0.0), max(numbers, default=1.0)
     if low == high:
-        low, high = (low / 2, high * 2) if log and low > 0 else (low - 0.5, high + 0.5)
+        return UprightAxis(low - 0.5, high + 0.5, ticks=[(0.5, number_text(low))])
     axis = UprightAxis(low, high, log and low > 0)
     locator = LogLocator() if axis.log else MaxNLocator(4)
-    ticks = [(0.0, number_text(low)), (1.0, number_text(high))]
+    kept = {0.0: low, 1.0: high}
     for value in map(float, locator.tick_values(low, high)):
         place = axis.place(value)
-        if low < value < high and all(abs(place - other) >= _ROOM for other, _ in ticks):
-            ticks.append((place, number_text(value)))
+        if low < value < high and all(abs(place - other) >= _ROOM for other in kept):
+            kept[place] = value
+    ticks = zip(kept, number_texts(list(kept.values())), strict=True)
     return UprightAxis(low, high, axis.log, ticks=sorted(ticks))
 
 
@@ -88,13 +89,22 @@ def choice_text(text: str) -> str:
         return one_line(text)
 
 
-def number_text(value: float) -> str:
-    """Three significant digits: 0.0123, 1.5e-5, 950, 12.3k, 4M."""
+def number_text(value: float, digits: int = 3) -> str:
+    """So many significant digits: 0.0123, 1.5e-5, 950, 12.3k, 4M."""
     size = abs(value)
-    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if factor <= size < 1e12:
-            return f"{value / (1e3 if unit == 'k' else factor):.3g}{unit}"
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+            return f"{value / factor:.{digits}g}{unit}"
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def number_texts(values: Sequence[float]) -> list[str]:
+    """Numbers with as many digits, three or more, as tell them apart."""
+    for digits in range(3, 12):
+        texts = [number_text(value, digits) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
 
 
 def is_wide(values: Iterable[float]) -> bool:

@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullLocator
 
-from bench.report.figures.search_axis import is_wide, number_text
+from bench.report.figures.search_axis import is_wide, number_text, number_texts
 from bench.report.figures.style import BLUE, INK, ORANGE, PAPER, WIDTH
 from bench.report.search import SearchRecord, Study, Trial
 
@@ -110,8 +110,21 @@ def scale(ax: Axes, axis: str, values: Iterable[float], label: str) -> str:
         ax.set(**{f"{axis}scale": "log"})
         along.set_major_locator(LogLocator(subs=(1, 2, 5)))
         along.set_minor_locator(NullLocator())
-    along.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+    else:
+        along.set_major_locator(MaxNLocator(5))
+    along.set_major_formatter(_Numbers())
     return f"{label}, log scale" if log else label
+
+
+class _Numbers(Formatter):
+    """Numbers without an offset or a power of ten in a corner."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return number_text(x)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """All of an axis's together, so that no two are written alike."""
+        return number_texts(values)
 
 
 def limits(search: SearchRecord, name: str) -> list[float]:

@@ -10,9 +10,11 @@ from typing import Any
 
 LR, FUSION, HEADS, WIDTH = "train.optimizer.lr", "fusion", "model.fusion.heads", "model.width"
 
+GATED = json.dumps({"bias": True, "name": "gated"})
+
 SPACE: list[dict[str, Any]] = [
     {"name": LR, "log": True, "low": 1e-4, "high": 1e-2},
-    {"name": FUSION, "choices": ["concat", {"name": "gated", "bias": True}]},
+    {"name": FUSION, "choices": ['"concat"', GATED]},
     {"name": HEADS, "log": False, "low": 1, "high": 9},
     {"name": WIDTH, "log": False, "low": 16, "high": 64},
 ]
@@ -58,8 +60,6 @@ def arm(
         "trials": list(trials),
     }
 
-
-GATED = json.dumps({"bias": True, "name": "gated"})
 
 ONE: dict[str, Any] = {
     "schema_version": 1,

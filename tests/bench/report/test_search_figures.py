@@ -382,8 +382,8 @@ def test_a_figure_drawn_twice_is_the_same_file(
 
 def test_a_choice_is_told_as_in_the_suite(tmp_path: Path) -> None:
     given = copy.deepcopy(ONE)
-    given["space"] = [{"name": "fusion", "choices": [True, None, ["a", "b"], 3, "plain"]}]
-    texts = [json.dumps(choice) for choice in given["space"][0]["choices"]]
+    texts = [json.dumps(choice) for choice in (True, None, ["a", "b"], 3, "plain")]
+    given["space"] = [{"name": "fusion", "choices": texts}]
     given["arms"] = [arm("a", [trial(i, [i / 9], fusion=x) for i, x in enumerate(texts)], 0)]
     (ax,) = panels(drawn(read(tmp_path, given), "search_parallel"))
     told = [text.get_text() for text in ax.texts]

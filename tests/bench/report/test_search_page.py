@@ -118,7 +118,7 @@ def hostile_search(folder: Path) -> Path:
         {"name": IMAGE, "direction": "minimize"},
     ]
     made["constraints"] = [{"name": SCRIPT, "max": 1}]
-    made["space"] = [{"name": IMAGE, "choices": ["<b>\u0000", SCRIPT]}]
+    made["space"] = [{"name": IMAGE, "choices": ['"<b>\\u0000"', SCRIPT]}]
     made |= {"sampler": SCRIPT, "pruner": IMAGE}
     return write_search(folder, made)
 
