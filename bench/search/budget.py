@@ -55,7 +55,7 @@ def _best(column: str, found: Sequence[Found]) -> Column:
     values = [one.columns.get(column, math.nan) for one in found]
     if column == "val.score":
         return _column("val of best\n%", values, _percent)
-    return _column(f"{column}\nof best", values, "{:,.4g}".format)
+    return _column(f"{column}\nof best", values, _plain)
 
 
 def budget_notes(found: Sequence[Found], search: Search, comparison: Comparison) -> list[str]:
@@ -126,3 +126,7 @@ def _percent(share: float) -> str:
 def _column(heading: str, values: Sequence[float], show: Callable[[float], str]) -> Column:
     cells = tuple(MISSING if math.isnan(x) else show(x) for x in values)
     return Column(heading, cells, tuple(values))
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

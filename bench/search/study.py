@@ -68,7 +68,7 @@ class ArmStudy:
     """Seconds that the timing of a trial may take, where costs are asked for."""
 
     def __post_init__(self) -> None:
-        self._resolver = Resolver()
+        self._resolver, self._failed_here = Resolver(), set[int]()
         self.larger = [larger_is_better(name, self.arm.config) for name in self.search.objectives]
         self.study = optuna.create_study(
             storage=self.place.storage,
@@ -83,10 +83,13 @@ class ArmStudy:
         """What the study is called: another space, objective or source makes another study."""
         return f"{self.suite}/{self.arm.name}/{self._digest[:12]}"
 
-    @cached_property
+    @property
     def trials(self) -> int:
         """How many trials it has in the end: as many as were asked for, or as a grid holds."""
-        return self.search.trials if self._grid is None else len(self._grid)
+        if self._grid is None:
+            return self.search.trials
+        lost = sum(self._is_lost(trial) for trial in self.study.get_trials(deepcopy=False))
+        return min(self.search.trials, len(self._grid) - lost)
 
     def work(self, stage: Stage) -> None:
         """Run trials until as many as were asked for are finished, or the time is over."""
@@ -156,7 +159,7 @@ class ArmStudy:
         at_work = TrialRun(
             trial=trial,
             label=f"{self.label} trial {trial.number}",
-            cells=[self._cell(config, seed) for seed in self.seeds],
+            cells=[self.cell(config, seed) for seed in self.seeds],
             search=self.search,
             study=self._digest,
             run=self.run,
@@ -171,6 +174,8 @@ class ArmStudy:
         for one in self.search.constraints:
             if one.column in outcome.columns:
                 trial.set_constraint(one.column, one.excess(outcome.columns[one.column]))
+        if outcome.state == TrialState.FAIL:
+            self._failed_here.add(trial.number)
         done = outcome.state == TrialState.COMPLETE
         values = [outcome.columns[name] for name in self.search.objectives] if done else None
         self.study.tell(trial, values, state=outcome.state)
@@ -210,7 +215,7 @@ class ArmStudy:
         trials = self.study.get_trials(deepcopy=False)
         failed = [trial for trial in trials if trial.state == TrialState.FAIL]
         errors = [trial for trial in failed if "reason" in trial.user_attrs]
-        if len(errors) > self.trials:
+        if len(errors) > self.search.trials:
             text = f"{self.arm.name}: {len(errors)} trials failed, the last: "
             raise InputError(text + str(errors[-1].user_attrs["reason"]))
         taken = sum(trial.state in (*_SPENT, TrialState.RUNNING) for trial in trials)
@@ -224,13 +229,21 @@ class ArmStudy:
 
     def _enqueue_next(self, trials: list[FrozenTrial]) -> None:
         """Let the next trial be the first combination of the grid that nobody has, or waits."""
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        # A trial that runs may not have come to all of its settings yet.
         taken = [
-            trial.system_attrs.get("fixed_params") or trial.params
+            trial.system_attrs.get("fixed_params", trial.params)
             for trial in trials
-            if trial.state != TrialState.FAIL
+            if trial.state != TrialState.FAIL or self._is_lost(trial)
         ]
-        if not any(trial.state == TrialState.WAITING for trial in trials):
-            self.study.enqueue_trial(next(one for one in self._grid or [] if one not in taken))
+        self.study.enqueue_trial(next(one for one in self._grid or [] if one not in taken))
+
+    def _is_lost(self, trial: FrozenTrial) -> bool:
+        """Whether a combination of a grid has come to nothing and is not to be tried again."""
+        if trial.state != TrialState.FAIL or "reason" not in trial.user_attrs:
+            return False  # another process was killed
+        return not self.run.options.retry_failed or trial.number in self._failed_here
 
     def _free_what_nobody_works_on(self) -> None:
         """Trials of processes that were killed have failed, and their settings are tried again."""
@@ -251,14 +264,14 @@ class ArmStudy:
         trials = self.study.get_trials(deepcopy=False)
         return sum(trial.state in _SPENT for trial in trials)
 
-    def _cell(self, config: dict[str, Any], seed: int) -> TrainCell:
+    def cell(self, config: dict[str, Any], seed: int) -> TrainCell:
         return TrainCell(config, seed, description_of(config).fingerprint, self.device_type)
 
     @cached_property
     def _digest(self) -> str:
         return identity(
             {
-                "arm": [self._cell(self.arm.config, seed).id for seed in self.seeds],
+                "arm": [self.cell(self.arm.config, seed).id for seed in self.seeds],
                 "space": repr([_without_place(entry) for entry in self.search.space]),
                 "search": [getattr(self.search, name) for name in _DISTINCT],
                 "constraints": [repr(one) for one in self.search.constraints],
@@ -270,7 +283,8 @@ class ArmStudy:
     def _grid(self) -> list[dict[str, Any]] | None:
         if self.search.sampler != "grid":
             return None
-        return grid(self.arm.config, self.search.space, self.search.trials)
+        # As many may fail as are asked for.
+        return grid(self.arm.config, self.search.space, 2 * self.search.trials)
 
     @staticmethod
     def _now() -> float:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-USER, PASSWORD = "somebody", "not-to-be-told"
+USER, PASSWORD = "ada", "not-to-be-told"
 PATIENCE_S = 60
 
 

@@ -17,12 +17,12 @@ TRIALS = 3
 LONGEST_S = 120
 
 
-def start(folder: Path, epochs: int = 1) -> subprocess.Popen[bytes]:
+def start(folder: Path, epochs: int = 1, workers: int = 0) -> subprocess.Popen[bytes]:
     path = folder / "tiny.yaml"
     text = SUITE.replace("trials: 2", f"trials: {TRIALS}").replace("epochs: 1", f"epochs: {epochs}")
     path.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "bench", "search", str(path), "--device", "cpu", "-q"]
-    folders = ["--results", str(folder / "results"), "--workers", "0"]
+    folders = ["--results", str(folder / "results"), "--workers", str(workers)]
     return subprocess.Popen([*command, *folders], stdout=subprocess.DEVNULL, start_new_session=True)
 
 
@@ -33,6 +33,17 @@ def test_two_processes_share_the_trials_of_every_arm(tmp_path: Path) -> None:
         assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
         rates = {trial.params["train.optimizer.lr"] for trial in trials}
         assert len(rates) == TRIALS
+
+
+def test_workers_of_one_command_share_the_trials(tmp_path: Path) -> None:
+    assert start(tmp_path, workers=3).wait(LONGEST_S) == 0
+    for trials in trials_of(tmp_path).values():
+        assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
+        rates = {trial.params["train.optimizer.lr"] for trial in trials}
+        assert len(rates) == TRIALS
+        # Some trial began before another had ended.
+        spans = [(trial.datetime_start, trial.datetime_complete) for trial in trials]
+        assert any(a[0] < b[1] and b[0] < a[1] for a in spans for b in spans if a is not b)
 
 
 def test_what_a_killed_process_was_at_is_tried_again(tmp_path: Path) -> None:
