@@ -47,7 +47,7 @@ def history(suite: str, search: Search, studies: Sequence[ArmStudy]) -> dict[str
         "pruner": search.pruner,
         "trials_asked": search.trials,
         "seeds": search.seeds,
-        "space": _space(studies),
+        "space": _space(search, studies),
         "arms": [_study(study) for study in studies],
     }
 
@@ -73,7 +73,7 @@ def _trial(study: ArmStudy, trial: FrozenTrial) -> dict[str, Any]:
         "number": trial.number,
         "state": _STATES[trial.state],
         "reason": str(trial.user_attrs.get("reason", "")),
-        "values": trial.values,
+        "values": trial.values if all(map(math.isfinite, trial.values or ())) else None,
         "feasible": study.keeps_constraints(trial),
         "columns": trial.user_attrs.get(COLUMNS, {}),
         "params": trial.params,
@@ -109,13 +109,15 @@ def _common(trials: Sequence[FrozenTrial]) -> list[str]:
     return sorted(shared)
 
 
-def _space(studies: Sequence[ArmStudy]) -> list[dict[str, Any]]:
-    """Every setting that some trial was given, with its range or choices."""
+def _space(search: Search, studies: Sequence[ArmStudy]) -> list[dict[str, Any]]:
+    """Every setting that some trial was given, with its range or choices, as the suite has them."""
     met: dict[str, BaseDistribution] = {}
     for study in studies:
         for trial in study.study.get_trials(deepcopy=False):
             met |= trial.distributions
-    return [{"name": name, **_bounds(met[name])} for name in sorted(met)]
+    order = [entry.name for entry in search.space]
+    names = sorted(met, key=lambda name: (order.index(name.partition("[")[0]), name))
+    return [{"name": name, **_bounds(met[name])} for name in names]
 
 
 def _bounds(distribution: Any) -> dict[str, Any]:
