@@ -6,7 +6,7 @@ import inspect
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pandas as pd
 import pytest
@@ -16,6 +16,7 @@ from bench import settings
 from bench.api import plan
 from bench.cli import main, parser
 from bench.document import parse
+from bench.goals import COSTS
 from bench.search.arms import plan_arms
 from bench.suite import load_suite
 from tests.test_docs import ROOT, blocks
@@ -56,17 +57,30 @@ def test_its_settings_are_all_there_are_with_their_defaults() -> None:
 
 
 def test_its_suite_is_the_one_that_comes_with_it() -> None:
-    first, _ = blocks(GUIDE, "yaml")
+    first, *_ = blocks(GUIDE, "yaml")
     assert yaml.safe_load(first)["search"] == loaded(SUITE)["search"]
     assert f"{{fusion: [{', '.join(loaded(SUITE)['sweep'][0]['fusion'])}]}}".strip("{}") in GUIDE
 
 
 def test_its_space_fits() -> None:
-    _, second = blocks(GUIDE, "yaml")
+    _, second, _ = blocks(GUIDE, "yaml")
     suite = loaded(SUITE) | yaml.safe_load(second)
     search, arms = plan_arms(load_suite(suite))
     assert len(search.space) == 5
     assert len(arms.variants) == 1
+
+
+def test_its_columns_samplers_and_pruners_are_all_there_are() -> None:
+    *_, third = blocks(GUIDE, "yaml")
+    search, _ = plan_arms(load_suite(loaded(SUITE) | {"sweep": []} | yaml.safe_load(third)))
+    assert search.times
+    section = GUIDE.partition("Columns are `val.score`")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", section)) == set(COSTS)
+    annotations = get_type_hints(settings.search)
+    rows = GUIDE.partition("## Which sampler")[2].partition("\n\n`median`")[0]
+    named = re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)
+    choices = [*get_args(annotations["sampler"]), *get_args(annotations["pruner"])]
+    assert sorted(named) == sorted(set(choices) - {"none"})
 
 
 def test_what_it_says_of_its_table() -> None:
