@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from bench.search.arms import Config, configured
+from bench.search.configuring import Config, configured
 from bench.space import Entry
 from bench.variant import Resolver
 

@@ -21,8 +21,8 @@ from bench.execution.locks import UnitLock
 from bench.execution.run import Run
 from bench.planning import Variant
 from bench.progress import Stage
-from bench.search.arms import configured, epochs
 from bench.search.columns import larger_is_better
+from bench.search.configuring import configured, epochs
 from bench.search.costing import BUDGET_S
 from bench.search.grid import grid
 from bench.search.samplers import pruner_of, sampler_of
@@ -84,6 +84,11 @@ class ArmStudy:
         return f"{self.suite}/{self.arm.name}/{self._digest[:12]}"
 
     @property
+    def label(self) -> str:
+        """What the study is called where it is told of."""
+        return self.arm.name if self.search.repeats == 1 else f"{self.arm.name} {self.repeat + 1}"
+
+    @property
     def trials(self) -> int:
         """How many trials it has in the end: as many as were asked for, or as a grid holds."""
         if self._grid is None:
@@ -126,6 +131,10 @@ class ArmStudy:
         proposer = optuna.trial.FixedTrial(trial.params)
         config, _ = configured(self.arm.config, self.search.space, proposer, self._resolver)
         return config
+
+    def cell(self, config: dict[str, Any], seed: int) -> TrainCell:
+        """The cell of a configuration and one of the study's seeds."""
+        return TrainCell(config, seed, description_of(config).fingerprint, self.device_type)
 
     def keeps_constraints(self, trial: FrozenTrial) -> bool:
         """Whether all that is bounded is known of the trial, and within its bounds."""
@@ -179,11 +188,6 @@ class ArmStudy:
         done = outcome.state == TrialState.COMPLETE
         values = [outcome.columns[name] for name in self.search.objectives] if done else None
         self.study.tell(trial, values, state=outcome.state)
-
-    @property
-    def label(self) -> str:
-        """What the study is called where it is told of."""
-        return self.arm.name if self.search.repeats == 1 else f"{self.arm.name} {self.repeat + 1}"
 
     def _watch(self, trial: optuna.Trial) -> Watch:
         return Watch(
@@ -263,9 +267,6 @@ class ArmStudy:
     def _spent(self) -> int:
         trials = self.study.get_trials(deepcopy=False)
         return sum(trial.state in _SPENT for trial in trials)
-
-    def cell(self, config: dict[str, Any], seed: int) -> TrainCell:
-        return TrainCell(config, seed, description_of(config).fingerprint, self.device_type)
 
     @cached_property
     def _digest(self) -> str:

@@ -53,6 +53,11 @@ SHARED = {"model.width": {"low": 4, "high": 8, "when": {"sharing": "hard"}}}
         ({"pruner": "hyperband", "objective": "step_ms"}, "pruner", "found the objective step_ms"),
         ({"pruner": "wilcoxon", "seeds": 4}, "pruner", "at least 5"),
         ({"pruner": "median"}, "pruner", "`train.epochs` must be above 1"),
+        (
+            {"space": {"fusion": ["concat", "film"]}, "modalities": ["image"]},
+            "space.fusion",
+            "changes nothing: whatever is proposed, configurations have {'name': 'none'} there",
+        ),
         ({"repeats": 0}, "repeats", "repeats"),
     ],
 )
@@ -60,6 +65,10 @@ def test_what_cannot_be_done_is_told_where_it_stands(
     search: dict[str, Any], place: str, message: str
 ) -> None:
     short = {**SUITE, "train": {**SUITE["train"], "epochs": 1}}
+    if "modalities" in search:
+        search = dict(search)
+        short["modalities"] = search.pop("modalities")
+        short["model"] = {**SUITE["model"], "encoders": {"image": "lenet"}}
     with pytest.raises(SuiteError) as error:
         plan_arms(load_suite({**short, "search": {"space": WIDTH, **search}}))
     assert message in str(error.value)

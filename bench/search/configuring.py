@@ -1,0 +1,41 @@
+"""The configurations that a space makes of an arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.expansion import agrees
+from bench.overrides import OverrideError, apply
+from bench.space import Entry, Proposer
+from bench.variant import Resolver
+from mtmm.settings import Problem
+
+Config = dict[str, Any]
+
+
+def configured(
+    arm: Config, space: Sequence[Entry], proposer: Proposer, resolver: Resolver
+) -> tuple[Config, list[Problem]]:
+    """An arm with proposed values for what is searched, resolved; with all that is wrong with it.
+
+    An entry is proposed only where the settings before it agree with its `when`.
+    """
+    raw, problems = arm, list[Problem]()
+    for entry in space:
+        if entry.when and not agrees(raw, entry.when):
+            continue
+        value = entry.propose(proposer, len(arm["tasks"]))
+        try:
+            raw = apply(raw, (replace(entry.override, value=value),))
+        except OverrideError as error:
+            problems.append(Problem(error.source, str(error)))
+    return resolver.resolve(raw, problems), problems
+
+
+def epochs(arm: Config, space: Sequence[Entry]) -> int:
+    """The epochs that a configuration of the arm trains at most."""
+    searched = [entry for entry in space if entry.name == "train.epochs"]
+    ends = [max(entry.choices, default=entry.high) for entry in searched]
+    return int(max([arm["train"]["epochs"], *ends]))
