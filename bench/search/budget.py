@@ -61,8 +61,9 @@ def _best(column: str, found: Sequence[Found]) -> Column:
 def budget_notes(found: Sequence[Found], search: Search, comparison: Comparison) -> list[str]:
     """What the numbers are of, and where the budgets differ."""
     seeds = "1 seed" if search.seeds == 1 else f"{search.seeds} seeds"
+    what = "arm" if search.repeats == 1 else "search of an arm"
     notes = [
-        f"Trials: finished or pruned, {search.trials} for each arm, each the mean of "
+        f"Trials: finished or pruned, {search.trials} for each {what}, each the mean of "
         f"{listed(search.objectives)} over {seeds}; samples are those that its trials have "
         "trained on.",
         "Untuned and tuned: the mean score on test, with seeds that no trial has used. "
