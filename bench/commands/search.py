@@ -53,12 +53,10 @@ def search(
     place = Place(storage, folder)
     place.connect()
     with ended_in_order():
-        # One process trains the seeds of a trial side by side; several have a trial each.
-        count = options.workers or 1
-        alone = replace(options, workers=1) if count > 1 else options
+        own, *others = _shares(options)
         with (
-            opened(suite, asked, arms, store, alone, place) as studies,
-            helped(count - 1, work_along, path, request, alone, place),
+            opened(suite, asked, arms, store, own, place) as studies,
+            helped(work_along, [(path, request, other, place) for other in others]),
         ):
             for study in studies:
                 total = study.trials * len(study.seeds)
@@ -72,6 +70,18 @@ def search(
         outcome = run_plan(tuned, store, options, progress, command())
     _report(folder, asked, found)
     return FAILED if outcome.failed or any(one.config is None for one in found) else OK
+
+
+def _shares(options: Options) -> list[Options]:
+    """What each process gets: one trains the seeds of a trial side by side, several one by one.
+
+    They begin with different devices.
+    """
+    count, devices = options.workers or 1, options.devices
+    if count == 1:
+        return [options]
+    turns = [i % len(devices) for i in range(count)]
+    return [replace(options, workers=1, devices=devices[i:] + devices[:i]) for i in turns]
 
 
 def work_along(path: Path, request: Request, options: Options, place: Place) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,13 +14,13 @@ from bench.execution.worker import end_with_parent
 
 
 @contextmanager
-def helped(count: int, work: Callable[..., None], *arguments: Any) -> Iterator[None]:
-    """Let `count` new processes call `work(*arguments)` meanwhile, and wait for them.
+def helped(work: Callable[..., None], calls: Sequence[tuple[Any, ...]]) -> Iterator[None]:
+    """Let a new process for each of `calls` call `work` with it meanwhile, and wait for them.
 
     Where this process is interrupted they end, and what each was at is free for others.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_help, args=(work, arguments)) for _ in range(count)]
+    processes = [context.Process(target=_help, args=(work, call)) for call in calls]
     try:
         for process in processes:
             process.start()
