@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from bench.lines import without_password
+
 
 def device_name(device: torch.device) -> str:
     """The name under which times may be compared: the GPU's, or the CPU's with its cores."""
@@ -62,5 +64,5 @@ def cpu_model() -> str:
 
 
 def command() -> str:
-    """The command line, to be pasted into a shell again."""
-    return shlex.join(["mtmm-bench", *sys.argv[1:]])
+    """The command line, to be pasted into a shell again; passwords of URLs are left out."""
+    return shlex.join(["mtmm-bench", *map(without_password, sys.argv[1:])])

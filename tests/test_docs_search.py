@@ -63,15 +63,22 @@ def test_its_suite_is_the_one_that_comes_with_it() -> None:
 
 
 def test_its_space_fits() -> None:
-    _, second, _ = blocks(GUIDE, "yaml")
+    _, second, *_ = blocks(GUIDE, "yaml")
     suite = loaded(SUITE) | yaml.safe_load(second)
     search, arms = plan_arms(load_suite(suite))
     assert len(search.space) == 5
     assert len(arms.variants) == 1
 
 
+def test_its_single_task_arm_has_no_weighting() -> None:
+    *_, fourth = blocks(GUIDE, "yaml")
+    search, arms = plan_arms(load_suite(loaded(SUITE) | yaml.safe_load(fourth)))
+    assert [arm.name for arm in arms.variants] == ["hard", "separate"]
+    assert len(search.space) == 3
+
+
 def test_its_columns_samplers_and_pruners_are_all_there_are() -> None:
-    *_, third = blocks(GUIDE, "yaml")
+    _, _, third, _ = blocks(GUIDE, "yaml")
     search, _ = plan_arms(load_suite(loaded(SUITE) | {"sweep": []} | yaml.safe_load(third)))
     assert search.times
     section = GUIDE.partition("Columns are `val.score`")[2].partition("\n\n")[0]

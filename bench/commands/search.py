@@ -15,6 +15,7 @@ from bench.commands.run import ended_in_order
 from bench.environment import command
 from bench.errors import FAILED, OK, InputError
 from bench.execution.run import Options
+from bench.lines import one_line
 from bench.naming import distinct
 from bench.planning import Plan, make_plan
 from bench.progress import Progress
@@ -28,7 +29,7 @@ from bench.search.budget import budget_columns, budget_notes
 from bench.search.history import history
 from bench.search.opening import opened
 from bench.search.storage import Place
-from bench.search.tuned import Found, found_by, suite_file, tuned_suite
+from bench.search.tuned import Found, found_by, suite_file, tuned_suite, with_single_task
 from bench.search.tuned import folder_of as tuned_name
 from bench.search.workers import helped
 from bench.searches import Search
@@ -55,6 +56,7 @@ def search(
     with ended_in_order():
         own, *others = _shares(options)
         with (
+            place.kept(),
             opened(suite, asked, arms, store, own, place) as studies,
             helped(work_along, [(path, request, other, place) for other in others]),
         ):
@@ -66,9 +68,9 @@ def search(
         write_json(folder / FILE, history(suite.name, asked, studies))
         _write_best(folder, suite, found)
         _check_baseline(path, asked, arms, found)
-        tuned = make_plan(tuned_suite(suite, arms, found))
+        tuned = with_single_task(make_plan(tuned_suite(suite, arms, found)), arms, found)
         outcome = run_plan(tuned, store, options, progress, command())
-    _report(folder, asked, found)
+    _report(folder, asked, arms, found)
     return FAILED if outcome.failed or any(one.config is None for one in found) else OK
 
 
@@ -112,13 +114,15 @@ def _check_baseline(path: Path, asked: Search, arms: Plan, found: Sequence[Found
     raise InputError(f"{path}: search: {text}: there is nothing to compare with")
 
 
-def _report(folder: Path, asked: Search, found: Sequence[Found]) -> None:
+def _report(folder: Path, asked: Search, arms: Plan, found: Sequence[Found]) -> None:
     """Print and write the report of the tuned suite, and the table with the budget."""
     analysis = analyse(folder)
     print_tables(analysis)
     write_files(analysis)
     columns = budget_columns(found, asked, analysis.comparison)
-    listed = "\n".join(f"- {note}" for note in budget_notes(found, asked, analysis.comparison))
+    notes = [f"No arm: {one.name}: {one.reason}." for one in arms.skips]
+    notes += budget_notes(found, asked, analysis.comparison)
+    listed = "\n".join(f"- {one_line(note)}" for note in notes)
     write_text(folder / "tuned.md", f"{github(columns)}\n\n{listed}\n")
     write_text(folder / "tuned.tex", to_latex(columns))
     print(f"\n{aligned(columns)}\n{listed}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -81,7 +81,8 @@ class ArmStudy:
     @property
     def name(self) -> str:
         """What the study is called: another space, objective or source makes another study."""
-        return f"{self.suite}/{self.arm.name}/{self._digest[:12]}"
+        # A database holds 512 characters.
+        return f"{self.suite[:100]}/{self.arm.name[:200]}/{self._digest[:12]}"
 
     @property
     def label(self) -> str:
@@ -255,10 +256,12 @@ class ArmStudy:
             lock = self._lock(trial.number)
             if not lock.acquire("looking for trials that nobody works on"):
                 continue
-            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            # It may have ended before the lock was ours.
+            now = self.study.get_trials(deepcopy=False)[trial.number]
+            if now.state == TrialState.RUNNING:
                 self.study.tell(trial.number, state=TrialState.FAIL)
-                if trial.params:
-                    self.study.enqueue_trial(trial.params)
+                if now.params:
+                    self.study.enqueue_trial(now.params)
             lock.release()
 
     def _lock(self, number: int) -> UnitLock:

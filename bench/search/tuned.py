@@ -104,6 +104,20 @@ def tuned_suite(suite: Suite, arms: Plan, found: Sequence[Found]) -> Suite:
     )
 
 
+def with_single_task(plan: Plan, arms: Plan, found: Sequence[Found]) -> Plan:
+    """A plan of the tuned suite in which Δm of a tuned arm is against the tuned single-task arm."""
+    names = {variant.name for variant in plan.variants}
+    rows = [
+        (one.arm.name, one.label if one.label in names else one.arm.name)
+        for one in found
+        if one.config is not None
+    ]
+    first = dict(reversed(rows))
+    alone = {row: first.get(arms.single_task.get(arm, "")) for arm, row in rows}
+    told = {row: twin for row, twin in alone.items() if twin is not None}
+    return replace(plan, single_task={**plan.single_task, **told})
+
+
 def suite_file(suite: Suite, one: Found) -> str:
     """The best configuration of an arm, as the text of a suite that is ready to run."""
     value = {

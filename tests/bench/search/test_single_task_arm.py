@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import optuna
@@ -86,3 +87,13 @@ def test_the_tuned_arms_are_compared(searched: Path, trials: dict[str, list[Froz
     assert f"| hard | {TRIALS} |" in budgets
     assert f"| separate | {TRIALS} |" in budgets
     assert "not trained on equally many samples" not in budgets
+
+
+def test_delta_m_of_a_tuned_arm_is_against_the_tuned_single_task_arm(searched: Path) -> None:
+    folder = searched / "results" / "tiny-tuned"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["single_task"] == {"hard": "separate", "hard-tuned": "separate-tuned"}
+    table = pd.read_csv(folder / "comparison.csv", index_col="variant")
+    score = bench.load(folder).groupby("variant")["test.script.accuracy"].mean()
+    gain = score["hard-tuned"] - score["separate-tuned"]
+    assert table["gain.script"]["hard-tuned"] == pytest.approx(gain)
