@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterator, Sequence
+from statistics import fmean
 
 from bench.compare import Comparison
 from bench.lines import one_line
@@ -112,12 +113,12 @@ def _repeat_notes(found: Sequence[Found], comparison: Comparison) -> Iterator[st
             row = _row_of(one, found, scores.index)
             arms.setdefault(one.arm.name, []).append(float(scores[row]))
     ranges = [
-        f"{one_line(name)} {_percent(min(of))} to {_percent(max(of))}"
+        f"{one_line(name)} {_percent(min(of))} to {_percent(max(of))}, mean {_percent(fmean(of))}"
         for name, of in arms.items()
         if len(of) > 1
     ]
     if ranges:
-        yield f"Tuned again with other seeds, arms come to (%): {', '.join(ranges)}."
+        yield f"Tuned again with other seeds, arms come to (%): {'; '.join(ranges)}."
 
 
 def _percent(share: float) -> str:
