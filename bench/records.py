@@ -12,7 +12,7 @@ SCHEMA_VERSION = 2
 
 MANIFEST_VERSION = 2
 
-FINE = ("ok", "skipped")
+FINE = ("ok", "skipped", "pruned")
 """The statuses of units that have not failed."""
 
 

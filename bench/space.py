@@ -13,6 +13,8 @@ from bench.overrides import Choice, Override
 from bench.sweeps import overrides
 from mtmm.settings import Path, Problem, dotted, found, listed, nearest
 
+_MOST_STEPS = 10**9
+
 _KEYS = ("low", "high", "log", "step", "choices", "simplex", "when")
 
 
@@ -188,7 +190,10 @@ def _check_range(given: dict[str, Any], path: Path, problems: list[Problem]) -> 
     elif step is not None and _is_number(step) and step > 0 and low < high:
         # Of the numbers as they are written: 0.3 is three steps of 0.1.
         start, end, by = (Decimal(str(number)) for number in (low, high, step))
-        if rest := (end - start) % by:
+        if (end - start) / by > _MOST_STEPS:
+            text = f"`step` must leave at most {_MOST_STEPS:,} values between `low` and `high`"
+            problems.append(Problem((*path, "step"), f"{text}; found {step}"))
+        elif rest := (end - start) % by:
             text = f"`high` must be whole steps of {step} above `low`, such as "
             text += f"{end - rest if end - rest > start else end - rest + by}; found {high}"
             problems.append(Problem((*path, "high"), text))

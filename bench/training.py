@@ -84,7 +84,11 @@ def train(
         if checkpoint is None or minutes is None:
             return _train(config, bundle, seed, device, None, files, watch)
         state = Checkpoint(checkpoint, minutes)
-        result = _train(config, bundle, seed, device, state, files, watch)
+        try:
+            result = _train(config, bundle, seed, device, state, files, watch)
+        except PrunedError:
+            state.remove()  # it is not gone on with
+            raise
         state.remove()
         return result
 

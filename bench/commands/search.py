@@ -13,8 +13,8 @@ from bench.commands.report import print_tables, write_files
 from bench.commands.request import Request, check_results
 from bench.commands.run import ended_in_order
 from bench.environment import command
-from bench.errors import FAILED, OK, InputError
-from bench.execution.run import Options
+from bench.errors import FAILED, OK
+from bench.execution.run import FailFastError, Options
 from bench.lines import one_line
 from bench.naming import distinct
 from bench.planning import Plan, make_plan
@@ -26,9 +26,11 @@ from bench.report.table import aligned, github
 from bench.running import run_plan
 from bench.search.arms import plan_arms
 from bench.search.budget import budget_columns, budget_notes
+from bench.search.claims import REASON, TrialsFailError
 from bench.search.history import history
 from bench.search.opening import opened
 from bench.search.storage import Place
+from bench.search.study import ArmStudy
 from bench.search.tuned import Found, found_by, suite_file, tuned_suite, with_single_task
 from bench.search.tuned import folder_of as tuned_name
 from bench.search.workers import helped
@@ -54,24 +56,47 @@ def search(
     place = Place(storage, folder)
     place.connect()
     with ended_in_order():
-        own, *others = _shares(options)
-        with (
-            place.kept(),
-            opened(suite, asked, arms, store, own, place) as studies,
-            helped(work_along, [(path, request, other, place) for other in others]),
-        ):
-            for study in studies:
-                total = study.trials * len(study.seeds)
-                with progress.stage(f"search {study.label}", total) as stage:
-                    study.work(stage)
+        try:
+            studies = _studies(path, request, options, place, progress)
+        except (FailFastError, TrialsFailError) as error:
+            text = f"{path}: search ended: {error}: once that is mended the same command goes on"
+            progress.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
+            return FAILED
         found = [found_by(study) for study in studies]
+        if not any(one.config for one in found if one.arm.name == arms.baseline):
+            text = f"{path}: search: {_nothing_found(asked, arms, studies)}"
+            progress.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
+            return FAILED
         write_json(folder / FILE, history(suite.name, asked, studies))
         _write_best(folder, suite, found)
-        _check_baseline(path, asked, arms, found)
         tuned = with_single_task(make_plan(tuned_suite(suite, arms, found)), arms, found)
         outcome = run_plan(tuned, store, options, progress, command())
     _report(folder, asked, arms, found)
     return FAILED if outcome.failed or any(one.config is None for one in found) else OK
+
+
+def _studies(
+    path: Path, request: Request, options: Options, place: Place, progress: Progress
+) -> list[ArmStudy]:
+    """Every study with its trials; raises FailFastError and TrialsFailError."""
+    suite = request.suite(path)
+    asked, arms = plan_arms(suite)
+    # One process trains the seeds of a trial side by side; several have a trial each.
+    own, *others = _shares(options)
+
+    def note(text: str) -> None:
+        progress.console.print(text, markup=False, highlight=False)
+
+    with (
+        place.kept(),
+        opened(suite, asked, arms, Store(request.results), own, place) as studies,
+        helped(work_along, [(path, request, other, place) for other in others], note),
+    ):
+        for study in studies:
+            total = study.claims.asked * len(study.seeds)
+            with progress.stage(f"search {study.label}", total) as stage:
+                study.work(stage)
+    return studies
 
 
 def _shares(options: Options) -> list[Options]:
@@ -89,29 +114,32 @@ def _shares(options: Options) -> list[Options]:
 def work_along(path: Path, request: Request, options: Options, place: Place) -> None:
     """What another process does for a search: trials, until every study has enough."""
     request.load()
-    suite = request.suite(path)
-    asked, arms = plan_arms(suite)
-    quiet = Progress(Console(stderr=True), quiet=True)
-    with opened(suite, asked, arms, Store(request.results), options, place) as studies:
-        for study in studies:
-            with quiet.stage("", 0) as stage:
-                study.work(stage)
+    _studies(path, request, options, place, Progress(Console(stderr=True), quiet=True))
 
 
 def _write_best(folder: Path, suite: Suite, found: Sequence[Found]) -> None:
-    """Every tuned arm as a suite of its own."""
+    """Every tuned arm as a suite of its own, in the place of those of an earlier search."""
+    for old in folder.glob("best-*.yaml"):
+        old.unlink()
     plain = distinct([re.sub(r"[^\w.=+-]", "_", one.search) for one in found])
     for one, name in zip(found, plain, strict=True):
         if one.config is not None:
             write_text(folder / f"best-{name}.yaml", suite_file(suite, one))
 
 
-def _check_baseline(path: Path, asked: Search, arms: Plan, found: Sequence[Found]) -> None:
-    if any(one.config for one in found if one.arm.name == arms.baseline):
-        return
+def _nothing_found(asked: Search, arms: Plan, studies: Sequence[ArmStudy]) -> str:
+    """Why there is nothing to compare with."""
     within = " within the constraints" if asked.constraints else ""
     text = f"no trial of the baseline '{arms.baseline}' was completed{within}"
-    raise InputError(f"{path}: search: {text}: there is nothing to compare with")
+    reasons = [
+        str(trial.user_attrs[REASON])
+        for study in studies
+        if study.arm.name == arms.baseline
+        for trial in study.study.get_trials(deepcopy=False)
+        if trial.user_attrs.get(REASON)
+    ]
+    last = f" (the last one that was not: {reasons[-1]})" if reasons else ""
+    return f"{text}, so there is nothing to compare with{last}"
 
 
 def _report(folder: Path, asked: Search, arms: Plan, found: Sequence[Found]) -> None:

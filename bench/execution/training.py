@@ -17,6 +17,7 @@ from bench.execution.run import FailFastError, Options, Run
 from bench.execution.worker import Job
 from bench.plugins import importable, own_of
 from bench.progress import Stage
+from bench.records import FINE
 from bench.training import Watch
 
 _POLL_S = 0.2
@@ -33,6 +34,8 @@ class Training:
     run: Run
     labels: Mapping[str, str]
     stage: Stage
+    told: str = "test"
+    """The split whose score is told of a cell that has finished."""
     watch: Watch | None = None
     name_pruned: Callable[[str], str] = str
 
@@ -92,10 +95,10 @@ class Training:
                 return
             for job, record in pool.finished(_POLL_S):
                 slots.append(job.device)
-                self._keep(job, record)
+                kept = self._keep(job, record)
                 locks.pop(job.cell.id).release()
-                failure = self.run.failure(job.cell.id)
-                if failure and self.run.options.fail_fast and record["status"] != "pruned":
+                failure = self.run.failure(kept)
+                if failure and self.run.options.fail_fast:
                     raise FailFastError(f"{self.labels[job.cell.id]}: {failure}")
 
     def _take(self, pending: dict[str, TrainCell], locks: dict[str, UnitLock]) -> TrainCell | None:
@@ -121,15 +124,17 @@ class Training:
             return cell
         return None
 
-    def _keep(self, job: Job, record: dict[str, Any]) -> None:
+    def _keep(self, job: Job, record: dict[str, Any]) -> str:
+        """Write the record of a cell; the identity that it has."""
         identity = job.cell.id
         if record["status"] == "pruned":
             identity = self.name_pruned(identity)
         self.run.keep(identity, record, job.log)
-        if record["status"] in ("ok", "pruned") and job.log.exists() and not job.log.stat().st_size:
+        if record["status"] in FINE and job.log.exists() and not job.log.stat().st_size:
             job.log.unlink(missing_ok=True)
-        told = self.run.unwritten.get(identity) or _told(record)
+        told = self.run.unwritten.get(identity) or _told(record, self.told)
         self.stage.ended(self.labels[job.cell.id], told)
+        return identity
 
     @staticmethod
     def _release(locks: dict[str, UnitLock], identity: str) -> None:
@@ -166,7 +171,9 @@ def _slots(cells: Sequence[TrainCell], options: Options, inline: bool) -> list[s
     return [devices[i % len(devices)] for i in range(count)]
 
 
-def _told(record: Mapping[str, Any]) -> str:
+def _told(record: Mapping[str, Any], split: str) -> str:
     if record["status"] != "ok":
         return f"{record['status']}: {record['reason']}"
-    return f"score {100 * record['scores']['test']:.1f} % in {record['seconds']:.1f} s"
+    score = 100 * record["scores"][split]
+    where = "" if split == "test" else f" on {split}"
+    return f"score {score:.1f} %{where} in {record['seconds']:.1f} s"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bench.overrides import Axis
 from bench.planning import Plan, make_plan
-from bench.search.checking import misfits, too_short
+from bench.search.checking import misfits
 from bench.search.columns import unknown_columns
 from bench.searches import Search
 from bench.suite import Suite, SuiteError
@@ -45,7 +45,6 @@ def plan_arms(suite: Suite) -> tuple[Search, Plan]:
     )
     problems = [
         *unknown_columns(suite.search, arms.variants),
-        *too_short(suite.search, arms.variants),
         *misfits(suite.search, arms.variants),
     ]
     if problems:

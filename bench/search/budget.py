@@ -21,7 +21,7 @@ def budget_columns(found: Sequence[Found], search: Search, comparison: Compariso
     """
     table = comparison.table.set_index("variant")
 
-    def numbers(rows: Sequence[str], column: str) -> list[float]:
+    def numbers(rows: Sequence[str | None], column: str) -> list[float]:
         known = table[column].to_dict() if column in table else {}
         return [float(known.get(row, math.nan)) for row in rows]
 
@@ -45,8 +45,10 @@ def budget_columns(found: Sequence[Found], search: Search, comparison: Compariso
     ]
 
 
-def _row_of(one: Found, found: Sequence[Found], rows: Container[str]) -> str:
+def _row_of(one: Found, found: Sequence[Found], rows: Container[str]) -> str | None:
     """The variant of a tuned arm: what was found twice, or is as it was untuned, has one row."""
+    if one.config is None:
+        return None
     alike = [other.label for other in found if other.config == one.config]
     return next((label for label in (one.label, *alike) if label in rows), one.arm.name)
 
@@ -84,10 +86,11 @@ def budget_notes(found: Sequence[Found], search: Search, comparison: Comparison)
     small = [one for one in found if one.asked < search.trials]
     if small:
         names = ", ".join(f"{one_line(one.search)} ({one.asked})" for one in small)
-        notes.append(f"Their grids hold fewer combinations: {names}.")
+        notes.append(f"Their grids hold fewer combinations that did not fail: {names}.")
     failed = sum(one.failed for one in found)
     if failed:
-        notes.append(f"{failed} trials have failed, or their process was killed; they are extra.")
+        what = "1 trial has" if failed == 1 else f"{failed} trials have"
+        notes.append(f"{what} failed, maybe with the process; failed ones are extra.")
     samples = [one.samples for one in found]
     if max(samples) > 1.01 * min(samples):
         low, high = min(samples), max(samples)
@@ -110,7 +113,7 @@ def _repeat_notes(found: Sequence[Found], comparison: Comparison) -> Iterator[st
     arms: dict[str, list[float]] = {}
     for one in found:
         if one.config is not None:
-            row = _row_of(one, found, scores.index)
+            row = _row_of(one, found, scores.index) or one.arm.name
             arms.setdefault(one.arm.name, []).append(float(scores[row]))
     ranges = [
         f"{one_line(name)} {_percent(min(of))} to {_percent(max(of))}, mean {_percent(fmean(of))}"

@@ -17,7 +17,7 @@ from mtmm.settings import Problem
 _DRAWS = 40  # of the space of each arm, to see whether its settings fit
 
 
-def too_short(search: Search, arms: Sequence[Variant]) -> list[Problem]:
+def _too_short(search: Search, arms: Sequence[Variant]) -> list[Problem]:
     """A pruner of epochs with nothing to stop: every trial ends after its first."""
     if search.pruner not in ("median", "hyperband"):
         return []
@@ -45,7 +45,8 @@ def misfits(search: Search, arms: Sequence[Variant]) -> list[Problem]:
                 if not problem.combination
             ]
         met += _unfit_for_sampler(search, arm.name, ways)
-    return [*_first_of_each(met, search), *_without_effect(search, effects)]
+    told = [*_first_of_each(met, search), *_without_effect(search, effects)]
+    return told or _too_short(search, arms)
 
 
 @dataclass(slots=True)

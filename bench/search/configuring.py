@@ -36,6 +36,10 @@ def configured(
 
 def epochs(arm: Config, space: Sequence[Entry]) -> int:
     """The epochs that a configuration of the arm trains at most."""
-    searched = [entry for entry in space if entry.name == "train.epochs"]
-    ends = [max(entry.choices, default=entry.high) for entry in searched]
-    return int(max([arm["train"]["epochs"], *ends]))
+    ends = [arm["train"]["epochs"]]
+    for entry in space:
+        if entry.name == "train.epochs":
+            ends += entry.choices or (entry.high,)
+        elif entry.name == "train":
+            ends += [choice.get("epochs", 0) for choice in entry.choices]
+    return int(max(ends))

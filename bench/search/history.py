@@ -11,10 +11,10 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from bench.report.search import VERSION
+from bench.search.claims import REASON
 from bench.search.study import COLUMNS, ArmStudy, tuned_label
 from bench.searches import Search
-
-VERSION = 1
 
 _STATES = {
     TrialState.COMPLETE: "complete",
@@ -72,7 +72,7 @@ def _trial(study: ArmStudy, trial: FrozenTrial) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": _STATES[trial.state],
-        "reason": str(trial.user_attrs.get("reason", "")),
+        "reason": str(trial.user_attrs.get(REASON, "")),
         "values": trial.values if all(map(math.isfinite, trial.values or ())) else None,
         "feasible": study.keeps_constraints(trial),
         "columns": trial.user_attrs.get(COLUMNS, {}),

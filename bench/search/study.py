@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import le
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.cell import TrainCell, identity
-from bench.errors import InputError
-from bench.execution.locks import UnitLock
 from bench.execution.run import Run
 from bench.planning import Variant
 from bench.progress import Stage
+from bench.search.claims import REASON, Claims
 from bench.search.columns import larger_is_better
 from bench.search.configuring import configured, epochs
 from bench.search.costing import BUDGET_S
 from bench.search.grid import grid
-from bench.search.samplers import pruner_of, sampler_of
+from bench.search.samplers import pruner_of
 from bench.search.storage import Place
 from bench.search.trial import TrialRun
 from bench.search.watch import Watch
@@ -44,7 +41,6 @@ COLUMNS = "columns"
 _DISTINCT = ("objectives", "sampler", "pruner", "seed")
 """What of a search makes another study."""
 
-_SPENT = (TrialState.COMPLETE, TrialState.PRUNED)
 _POLL_S = 0.5
 
 
@@ -68,7 +64,7 @@ class ArmStudy:
     """Seconds that the timing of a trial may take, where costs are asked for."""
 
     def __post_init__(self) -> None:
-        self._resolver, self._failed_here = Resolver(), set[int]()
+        self._resolver = Resolver()
         self.larger = [larger_is_better(name, self.arm.config) for name in self.search.objectives]
         self.study = optuna.create_study(
             storage=self.place.storage,
@@ -76,6 +72,15 @@ class ArmStudy:
             directions=["maximize" if up else "minimize" for up in self.larger],
             pruner=pruner_of(self.search, epochs(self.arm.config, self.search.space)),
             load_if_exists=True,
+        )
+        self.claims = Claims(
+            study=self.study,
+            search=self.search,
+            label=self.label,
+            digest=self._digest,
+            locks=self.run.store.locks,
+            grid=self._grid(),
+            retry_failed=self.run.options.retry_failed,
         )
 
     @property
@@ -89,43 +94,42 @@ class ArmStudy:
         """What the study is called where it is told of."""
         return self.arm.name if self.search.repeats == 1 else f"{self.arm.name} {self.repeat + 1}"
 
-    @property
-    def trials(self) -> int:
-        """How many trials it has in the end: as many as were asked for, or as a grid holds."""
-        if self._grid is None:
-            return self.search.trials
-        lost = sum(self._is_lost(trial) for trial in self.study.get_trials(deepcopy=False))
-        return min(self.search.trials, len(self._grid) - lost)
-
     def work(self, stage: Stage) -> None:
-        """Run trials until as many as were asked for are finished, or the time is over."""
+        """Run trials until as many as were asked for are finished, or the time is over.
+
+        Raises TrialsFailError where more than that have failed.
+        """
         end = math.inf if self.search.timeout_s is None else self._now() + self.search.timeout_s
         while self._now() < end:
-            with self._claimed() as claim:
+            with self.claims.claimed() as claim:
                 if claim is None:
-                    if self._spent() >= self.trials:
+                    if len(self.claims.spent()) >= self.claims.asked:
                         return
                     time.sleep(_POLL_S)  # others work on the last ones
                     continue
                 self._evaluate(claim, stage)
 
     def front(self) -> list[FrozenTrial]:
-        """The trials that none is better than within the constraints, the chosen one first.
+        """The trials of the budget that none is better than, the chosen one first.
 
-        With several objectives it is the one that is best in the first.
+        All keep the constraints. With several objectives the one that is best in the first is
+        chosen; of trials with equal values there is one.
         """
-        try:
-            several = len(self.search.objectives) > 1
-            best = self.study.best_trials if several else [self.study.best_trial]
-        except ValueError:  # there is none
-            return []
-
-        def badness(trial: FrozenTrial) -> tuple[float, ...]:
-            signs = (-1 if up else 1 for up in self.larger)
-            values = (s * v for s, v in zip(signs, trial.values, strict=True))
-            return (*values, trial.number)
-
-        return sorted((trial for trial in best if self.keeps_constraints(trial)), key=badness)
+        badness = {
+            trial.number: tuple(
+                -value if up else value for up, value in zip(self.larger, trial.values, strict=True)
+            )
+            for trial in self.claims.spent()
+            if trial.state == TrialState.COMPLETE and self.keeps_constraints(trial)
+        }
+        first = {bad: number for number, bad in reversed(badness.items())}
+        best = [
+            bad
+            for bad in sorted(first)
+            if not any(other != bad and all(map(le, other, bad)) for other in first)
+        ]
+        trials = self.study.get_trials(deepcopy=False)
+        return [trials[first[bad]] for bad in best]
 
     def configuration(self, trial: FrozenTrial) -> dict[str, Any]:
         """The resolved configuration of a trial."""
@@ -146,8 +150,8 @@ class ArmStudy:
         )
 
     def samples(self) -> int:
-        """The samples that its trials have trained on, each record counted once."""
-        trials = self.study.get_trials(deepcopy=False)
+        """The samples that the trials of its budget trained on, each record counted once."""
+        trials = self.claims.spent()
         names = {name for trial in trials for name in trial.user_attrs.get(RECORDS, ())}
         return sum(int(self._told(name, "samples")) for name in names)
 
@@ -163,7 +167,7 @@ class ArmStudy:
     def _evaluate(self, trial: optuna.Trial, stage: Stage) -> None:
         config, problems = configured(self.arm.config, self.search.space, trial, self._resolver)
         if problems:
-            trial.set_user_attr("reason", "; ".join(problem.message for problem in problems))
+            trial.set_user_attr(REASON, "; ".join(problem.message for problem in problems))
             self.study.tell(trial, state=TrialState.PRUNED)
             return
         at_work = TrialRun(
@@ -178,14 +182,14 @@ class ArmStudy:
             budget_s=self.budget_s,
         )
         outcome = at_work.outcome()
-        trial.set_user_attr(RECORDS, at_work.records)
-        trial.set_user_attr("reason", outcome.reason)
+        trial.set_user_attr(RECORDS, list(outcome.records))
+        trial.set_user_attr(REASON, outcome.reason)
         trial.set_user_attr(COLUMNS, dict(outcome.columns))
         for one in self.search.constraints:
             if one.column in outcome.columns:
                 trial.set_constraint(one.column, one.excess(outcome.columns[one.column]))
         if outcome.state == TrialState.FAIL:
-            self._failed_here.add(trial.number)
+            self.claims.failed_here.add(trial.number)
         done = outcome.state == TrialState.COMPLETE
         values = [outcome.columns[name] for name in self.search.objectives] if done else None
         self.study.tell(trial, values, state=outcome.state)
@@ -200,77 +204,6 @@ class ArmStudy:
             pruner=self.study.pruner,
         )
 
-    @contextmanager
-    def _claimed(self) -> Iterator[optuna.Trial | None]:
-        """A new trial that is ours alone; None where enough are done or worked on."""
-        lock: UnitLock | None = None
-        try:
-            with FileLock(self.run.store.locks / f"{self._digest}.study"):
-                trial = self._ask()
-                if trial is not None:
-                    lock = self._lock(trial.number)
-                    lock.acquire(f"{self.arm.name} trial {trial.number}")
-            yield trial
-        finally:
-            if lock is not None:
-                lock.release()
-
-    def _ask(self) -> optuna.Trial | None:
-        self._free_what_nobody_works_on()
-        trials = self.study.get_trials(deepcopy=False)
-        failed = [trial for trial in trials if trial.state == TrialState.FAIL]
-        errors = [trial for trial in failed if "reason" in trial.user_attrs]
-        if len(errors) > self.search.trials:
-            text = f"{self.arm.name}: {len(errors)} trials failed, the last: "
-            raise InputError(text + str(errors[-1].user_attrs["reason"]))
-        taken = sum(trial.state in (*_SPENT, TrialState.RUNNING) for trial in trials)
-        if taken >= self.trials:
-            return None
-        # A sampler of each trial's own: a search that was interrupted goes on as if it was not.
-        self.study.sampler = sampler_of(self.search, f"{self._digest}/{len(trials)}")
-        if self._grid is not None:
-            self._enqueue_next(trials)
-        return self.study.ask()
-
-    def _enqueue_next(self, trials: list[FrozenTrial]) -> None:
-        """Let the next trial be the first combination of the grid that nobody has, or waits."""
-        if any(trial.state == TrialState.WAITING for trial in trials):
-            return
-        # A trial that runs may not have come to all of its settings yet.
-        taken = [
-            trial.system_attrs.get("fixed_params", trial.params)
-            for trial in trials
-            if trial.state != TrialState.FAIL or self._is_lost(trial)
-        ]
-        self.study.enqueue_trial(next(one for one in self._grid or [] if one not in taken))
-
-    def _is_lost(self, trial: FrozenTrial) -> bool:
-        """Whether a combination of a grid has come to nothing and is not to be tried again."""
-        if trial.state != TrialState.FAIL or "reason" not in trial.user_attrs:
-            return False  # another process was killed
-        return not self.run.options.retry_failed or trial.number in self._failed_here
-
-    def _free_what_nobody_works_on(self) -> None:
-        """Trials of processes that were killed have failed, and their settings are tried again."""
-        for trial in self.study.get_trials(deepcopy=True, states=(TrialState.RUNNING,)):
-            lock = self._lock(trial.number)
-            if not lock.acquire("looking for trials that nobody works on"):
-                continue
-            # It may have ended before the lock was ours.
-            now = self.study.get_trials(deepcopy=False)[trial.number]
-            if now.state == TrialState.RUNNING:
-                self.study.tell(trial.number, state=TrialState.FAIL)
-                if now.params:
-                    self.study.enqueue_trial(now.params)
-            lock.release()
-
-    def _lock(self, number: int) -> UnitLock:
-        return UnitLock(self.run.store.locks, f"{self._digest}-{number}")
-
-    def _spent(self) -> int:
-        trials = self.study.get_trials(deepcopy=False)
-        return sum(trial.state in _SPENT for trial in trials)
-
     @cached_property
     def _digest(self) -> str:
         return identity(
@@ -280,10 +213,10 @@ class ArmStudy:
                 "search": [getattr(self.search, name) for name in _DISTINCT],
                 "constraints": [repr(one) for one in self.search.constraints],
                 "repeat": self.repeat,
+                **({"budget_s": self.budget_s} if self.search.times else {}),
             }
         )
 
-    @cached_property
     def _grid(self) -> list[dict[str, Any]] | None:
         if self.search.sampler != "grid":
             return None

@@ -19,6 +19,7 @@ from bench.search.columns import value_of
 from bench.search.costing import TimingFailedError, costs
 from bench.search.watch import Watch
 from bench.searches import Search
+from mtmm.settings import listed
 
 Record = Mapping[str, Any]
 
@@ -30,6 +31,8 @@ class Outcome:
     state: TrialState
     reason: str = ""
     columns: Mapping[str, float]
+    records: Sequence[str]
+    """The identities of the records that it is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,30 +50,36 @@ class TrialRun:
     watch: Watch
     budget_s: float
 
-    @property
-    def records(self) -> list[str]:
-        """The identities of the records that there are of it."""
-        names = (self._name_of(cell) for cell in self.cells)
-        return [name for name in names if self.run.store.has(name)]
-
     def outcome(self) -> Outcome:
         """Train what is missing, time it where that is asked for, and judge it."""
-        trained = list[Record]()
+        trained, names = list[Record](), list[str]()
+
+        def ended(state: TrialState, reason: str = "") -> Outcome:
+            return Outcome(state=state, reason=reason, columns={}, records=names)
+
         for batch in self._batches():
             watch = self.watch if self._is_watched(batch) else None
             self._train(batch, watch)
+            names += [self._name_of(cell) for cell in batch]
             for cell in batch:
                 record, state, reason = self._judged(cell)
                 if state is not None:
-                    return Outcome(state=state, reason=reason, columns={})
+                    return ended(state, reason)
                 assert record is not None
                 trained.append(record)
                 if watch is not None:
                     watch(record["curve"])  # of what was read: others are compared with it
-                if self._pruned_by_seeds(trained):
-                    reason = f"given up after {len(trained)} of {len(self.cells)} seeds"
-                    return Outcome(state=TrialState.PRUNED, reason=reason, columns={})
-        return self._finished(trained)
+            if self._pruned_by_seeds(trained):
+                reason = f"given up after {len(trained)} of {len(self.cells)} seeds"
+                return ended(TrialState.PRUNED, reason)
+        try:
+            columns = self._columns(trained)
+        except TimingFailedError as error:
+            return ended(TrialState.FAIL, f"not timed: {error}")
+        endless = [name for name, value in columns.items() if not math.isfinite(value)]
+        if endless:
+            return ended(TrialState.PRUNED, f"{listed(endless)}: not a finite number")
+        return Outcome(state=TrialState.COMPLETE, columns=columns, records=names)
 
     def _batches(self) -> list[Sequence[TrainCell]]:
         """Cells that may train side by side: a pruner decides between batches."""
@@ -95,7 +104,7 @@ class TrialRun:
         again = failed_before(labels, store) if options.retry_failed else {}
         missing = [c for c in cells if c.id in again or not store.has(self._name_of(c))]
         run = replace(self.run, again=again)
-        Training(run, labels, self.stage, watch, self._name_pruned).train(missing)
+        Training(run, labels, self.stage, "val", watch, self._name_pruned).train(missing)
 
     def _name_of(self, cell: TrainCell) -> str:
         """The identity of the record of a cell, which may have been given up."""
@@ -129,17 +138,10 @@ class TrialRun:
         self.trial.report(value, len(trained))
         return len(trained) < len(self.cells) and self.trial.should_prune()
 
-    def _finished(self, trained: Sequence[Record]) -> Outcome:
+    def _columns(self, trained: Sequence[Record]) -> dict[str, float]:
+        """All that was asked of the trial; raises TimingFailedError."""
         timed: Mapping[str, float] = {}
         if self.search.times:
             self.stage.note(f"{self.label}: timing")
-            try:
-                timed = costs(self.cells[0].config, self.search.columns, self.run, self.budget_s)
-            except TimingFailedError as error:
-                return Outcome(state=TrialState.FAIL, reason=f"not timed: {error}", columns={})
-        columns = {name: value_of(name, trained, timed) for name in self.search.columns}
-        for name, value in columns.items():
-            if not math.isfinite(value):
-                reason = f"{name} is not finite"
-                return Outcome(state=TrialState.PRUNED, reason=reason, columns={})
-        return Outcome(state=TrialState.COMPLETE, columns=columns)
+            timed = costs(self.cells[0].config, self.search.columns, self.run, self.budget_s)
+        return {name: value_of(name, trained, timed) for name in self.search.columns}

@@ -51,11 +51,11 @@ class Found:
 
 def found_by(study: ArmStudy) -> Found:
     """What a study has come to so far."""
-    trials = study.study.get_trials(deepcopy=False)
+    spent = study.claims.spent()
     chosen = next(iter(study.front()), None)
 
     def count(state: TrialState) -> int:
-        return sum(trial.state == state for trial in trials)
+        return sum(trial.state == state for trial in spent)
 
     return Found(
         arm=study.arm,
@@ -64,9 +64,9 @@ def found_by(study: ArmStudy) -> Found:
         columns={} if chosen is None else chosen.user_attrs[COLUMNS],
         finished=count(TrialState.COMPLETE),
         pruned=count(TrialState.PRUNED),
-        failed=count(TrialState.FAIL),
+        failed=len(study.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))),
         samples=study.samples(),
-        asked=study.trials,
+        asked=study.claims.asked,
     )
 
 
@@ -122,7 +122,7 @@ def suite_file(suite: Suite, one: Found) -> str:
     """The best configuration of an arm, as the text of a suite that is ready to run."""
     value = {
         "name": re.sub(r"[^\w.-]", "_", f"{suite.name}-{one.label}")[:100],
-        "question": f"{one.arm.name} as tuned: {suite.question}".strip(),
+        "question": f"{one.arm.name} as tuned: {suite.question}".removesuffix(": "),
         **{key: one.config[key] for key in KEYS if one.config is not None},
         "seeds": list(suite.seeds),
     }

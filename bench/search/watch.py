@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,12 +30,11 @@ class Watch:
     def __call__(self, curve: Sequence[Mapping[str, Any]]) -> bool:
         """Report the best so far after every epoch of `curve` that has not been; give up?"""
         told = self._trial.storage.get_trial(self._identity).intermediate_values
-        best = None
+        better, best = (max, -math.inf) if self.larger else (min, math.inf)
         for point in curve:
             value = of_val(point, self.column)
-            better = best is None or (value > best if self.larger else value < best)
-            best = value if better else best
-            if point["epoch"] not in told and best is not None:
+            best = best if math.isnan(value) else better(best, value)
+            if point["epoch"] not in told and math.isfinite(best):
                 self._trial.report(best, point["epoch"])
         return bool(self._trial.should_prune())
 

@@ -58,6 +58,16 @@ SHARED = {"model.width": {"low": 4, "high": 8, "when": {"sharing": "hard"}}}
             "space.fusion",
             "changes nothing: whatever is proposed, configurations have {'name': 'none'} there",
         ),
+        (
+            {"space": {"train.epochs": [2, "a"]}, "pruner": "median"},
+            "space.train.epochs",
+            "must be a whole number",
+        ),
+        (
+            {"space": {"train.modality_dropout": {"low": 0.0, "high": 0.5, "step": 1e-30}}},
+            "space.train.modality_dropout.step",
+            "at most 1,000,000,000 values",
+        ),
         ({"repeats": 0}, "repeats", "repeats"),
     ],
 )

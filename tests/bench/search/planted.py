@@ -33,9 +33,11 @@ def training(score: Score) -> type:
             run: Run,
             labels: Mapping[str, str],
             stage: Stage,
+            told: str,
             watch: Watch | None,
             name_pruned: Callable[[str], str],
         ) -> None:
+            assert told == "val"
             self._store, self._watch, self._name_pruned = run.store, watch, name_pruned
 
         def train(self, cells: Sequence[TrainCell]) -> None:

@@ -28,5 +28,5 @@ def test_it_is_as_its_worker_told(
         return acquire(lock, label)
 
     monkeypatch.setattr(UnitLock, "acquire", acquire_late)
-    one._free_what_nobody_works_on()
+    one.claims._free_what_nobody_works_on()
     assert [trial.state for trial in one.study.trials] == [state]

@@ -36,7 +36,7 @@ def test_every_combination_is_tried_once(tmp_path: Path, monkeypatch: pytest.Mon
     dropouts = (0.0, 0.1, 0.2, 0.3)
     fusions = [("concat", None), *(("lowrank", rank) for rank in (2, 4, 6))]
     assert sorted(met, key=str) == sorted(((*f, d) for f in fusions for d in dropouts), key=str)
-    assert one.trials == len(one.study.trials) == 16
+    assert one.claims.asked == len(one.study.trials) == 16
 
 
 def test_a_smaller_budget_has_the_first_ones(
@@ -63,3 +63,18 @@ def test_what_failed_is_left_out_and_others_take_its_place(
         one.work(Quiet())
         states = [trial.state.name for trial in one.study.trials]
         assert states == ["COMPLETE", "FAIL", *["COMPLETE"] * (complete - 1)]
+
+
+def test_a_combination_that_fails_again_takes_no_other_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(config: Mapping[str, Any]) -> float | str:
+        return "failed" if config["train"]["modality_dropout"] == 0.1 else 0.5
+
+    monkeypatch.setattr(trials, "Training", training(score))
+    space = {"train.modality_dropout": SPACE["train.modality_dropout"]}
+    one = study(tmp_path, space=space, sampler="grid", trials=4)
+    one.work(Quiet())
+    one.study.add_trial(one.study.trials[1])  # as --retry-failed leaves it where it fails again
+    assert one.claims.asked == 3
+    assert len(one.claims.spent()) == 3

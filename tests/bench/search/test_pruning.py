@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
 from bench.search import trial as trials
 from bench.search.study import RECORDS, ArmStudy
+from bench.search.watch import Watch
 from tests.bench.search.planted import Quiet, study, training
 
 SPACE = {"train.modality_dropout": {"low": 0.0, "high": 0.9}}
@@ -81,7 +84,7 @@ def test_a_configuration_that_was_given_up_is_read_in_its_study_only(
     one = searched(tmp_path, pruner="median", trials=20)
     bad = next(trial for trial in one.study.trials if trial.state.name == "PRUNED")
     before = len(trained)
-    one.search = replace(one.search, trials=21)
+    one.claims.search = one.search = replace(one.search, trials=21)
     one.study.enqueue_trial(bad.params)
     one.work(Quiet())
     assert one.study.trials[-1].params == bad.params
@@ -92,6 +95,45 @@ def test_a_configuration_that_was_given_up_is_read_in_its_study_only(
     other.study.enqueue_trial(bad.params)
     other.work(Quiet())
     assert trained[before:] == [bad.params["train.modality_dropout"]]
+
+
+@pytest.mark.parametrize(("larger", "told"), [(True, [0.5, 0.7, 0.7]), (False, [0.5, 0.5, 0.3])])
+def test_what_is_not_a_number_hides_nothing_that_comes_after(
+    larger: bool, told: list[float], tmp_path: Path
+) -> None:
+    one = study(tmp_path, space=SPACE, trials=1)
+    trial = one.study.ask()
+    watch = Watch(
+        place=one.place,
+        study=one.name,
+        trial=trial.number,
+        column="val.score",
+        larger=larger,
+        pruner=optuna.pruners.NopPruner(),
+    )
+    values = [math.nan, 0.5, 0.7 if larger else math.nan, 0.6 if larger else 0.3]
+    points = [{"epoch": i, "val_score": x, "val": {}} for i, x in enumerate(values, start=1)]
+    assert not watch(points[:2])
+    assert not watch(points)
+    assert one.study.trials[0].intermediate_values == dict(zip((2, 3, 4), told, strict=True))
+
+
+def test_samples_are_of_the_seeds_that_were_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noisy(config: Mapping[str, Any]) -> float:
+        return float(1 - config["train"]["modality_dropout"] + (config["seed"] * 7 % 5) / 100)
+
+    monkeypatch.setattr(trials, "Training", training(noisy))
+    seeds = tuple(range(10_000, 10_010))
+    space = {"train.modality_dropout": {"low": 0.0, "high": 0.8, "step": 0.2}}
+    whole = study(tmp_path, seeds, space=space, sampler="grid")
+    whole.work(Quiet())
+    assert whole.samples() == 5 * 10 * 64
+    less = study(tmp_path, seeds, space=space, sampler="grid", pruner="wilcoxon")
+    less.work(Quiet())
+    used = sum(len(trial.intermediate_values) for trial in less.study.trials)
+    assert less.samples() == 64 * used < whole.samples()
 
 
 def test_wilcoxon_saves_the_seeds_of_what_is_clearly_worse(

@@ -62,9 +62,10 @@ def test_a_study_in_two_goes_is_the_study_in_one(
     halves.work(Quiet())
     done = [trial.params for trial in halves.study.trials if trial.state.name == "COMPLETE"]
     first = [trial.params for trial in whole.study.trials]
-    # The trial that was interrupted is there twice, so those that come after differ.
-    assert done[:9] == first[:9]
-    assert len(done) == 16
+    # A generation of CMA-ES lacks a member that was proposed before and is tried again.
+    same = 9 if sampler == "cmaes" else 16
+    assert done[:same] == first[:same]
+    assert len(halves.study.trials) == 17
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "nsga2"])

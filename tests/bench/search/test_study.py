@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.errors import InputError
 from bench.search import trial as trials
-from bench.search.study import FIRST_SEED, search_seeds
+from bench.search.claims import TrialsFailError
+from bench.search.study import FIRST_SEED, ArmStudy, search_seeds
 from tests.bench.search.planted import Quiet, study, training
 
 RATE = {"train.optimizer.lr": {"low": 1e-3, "high": 1e-1, "log": True}}
@@ -77,9 +78,28 @@ def test_a_study_whose_trials_all_fail_ends_with_the_reason(
 ) -> None:
     monkeypatch.setattr(trials, "Training", training(lambda _: "failed"))
     one = study(tmp_path, space=RATE, trials=3)
-    with pytest.raises(InputError, match="4 trials failed, the last: failed: as planted"):
+    with pytest.raises(TrialsFailError, match="4 trials failed, the last: failed: as planted"):
         one.work(Quiet())
     assert one.front() == []
+    # What made them fail is gone: the study goes on.
+    monkeypatch.setattr(trials, "Training", training(lambda _: 0.5))
+    again = ArmStudy(one.arm, one.search, one.suite, one.place, one.run, "cpu", one.seeds)
+    again.work(Quiet())
+    assert [trial.state.name for trial in again.claims.spent()] == ["COMPLETE"] * 3
+
+
+def test_of_more_trials_than_are_asked_for_the_first_ones_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([0.1, 0.3, 0.2, 0.9])
+    monkeypatch.setattr(trials, "Training", training(lambda _: next(left)))
+    one = study(tmp_path, space=RATE, trials=4)
+    one.work(Quiet())
+    assert one.front()[0].number == 3
+    one.claims.search = one.search = replace(one.search, trials=3)
+    one.work(Quiet())
+    assert one.front()[0].number == 1
+    assert one.samples() == 3 * 64
 
 
 def test_a_trial_that_was_begun_is_freed_and_its_settings_come_first(
