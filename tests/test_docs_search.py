@@ -93,14 +93,17 @@ def test_its_columns_samplers_and_pruners_are_all_there_are() -> None:
 
 def test_what_it_says_of_its_table() -> None:
     rows = {
-        name: numbers(line)
+        name: numbers(line.removeprefix(name))
         for line in GUIDE.splitlines()
-        for name in re.findall(r"^(concat|film) ", line)
+        for name in re.findall(r"^((?:concat|film) \d) ", line)
     }
-    (*budget, _, untuned, _), (*same, _, _, tuned, difference) = rows["concat"], rows["film"][:6]
-    assert budget == same
-    assert f"{tuned - untuned:.1f} points better" in GUIDE
-    assert f"{difference:+.1f}" == "+0.5"
+    assert len({(trials, samples) for trials, samples, *_ in rows.values()}) == 1
+    untuned, film = rows["concat 1"][3], rows["film 1"]
+    assert f"{film[4] - untuned:.1f} points better" in GUIDE
+    assert f"{-film[5]:.1f} points behind" in GUIDE
+    assert film[-1] > 0.05
+    tuned = [rows[f"concat {i}"][4] for i in (1, 2, 3)]
+    assert f"lie {max(tuned) - min(tuned):.1f} points apart" in GUIDE
 
 
 def test_a_search_prints_its_table_leaves_its_files_and_goes_on(
@@ -119,7 +122,7 @@ def test_a_search_prints_its_table_leaves_its_files_and_goes_on(
     for name in ("tuned.md", "tuned.tex", "study.journal"):
         assert f"`{name}`" in GUIDE
         assert (folder / name).stat().st_size
-    assert len(plan(folder / "best-film.yaml").variants) == 1
+    assert len(plan(folder / "best-film_3.yaml").variants) == 1
     trained = sorted(Path("results", "cells").iterdir())
     assert main(command) == 0
     assert sorted(Path("results", "cells").iterdir()) == trained

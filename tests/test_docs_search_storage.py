@@ -62,7 +62,8 @@ def environment(server: Server, home: Path) -> dict[str, str]:
 def test_the_recipe_for_several_machines(server: Server, tmp_path: Path) -> None:
     assert f"-U {USER} " in line("createdb")
     suite = loaded(SUITE) | {"seeds": 2}
-    suite["dataset"]["limit"], suite["train"]["epochs"], suite["search"]["trials"] = 150, 1, 3
+    suite["dataset"]["limit"], suite["train"]["epochs"] = 150, 1
+    suite["search"] |= {"trials": 3, "repeats": 1}
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "search.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
     machines = [environment(server, tmp_path / name) for name in ("one", "other")]

@@ -36,14 +36,15 @@ def test_two_processes_share_the_trials_of_every_arm(tmp_path: Path) -> None:
 
 
 def test_workers_of_one_command_share_the_trials(tmp_path: Path) -> None:
-    assert start(tmp_path, workers=3).wait(LONGEST_S) == 0
+    # Trials that are long beside the start of a process.
+    assert start(tmp_path, epochs=40, workers=2).wait(LONGEST_S) == 0
+    spans = []
     for trials in trials_of(tmp_path).values():
         assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
         rates = {trial.params["train.optimizer.lr"] for trial in trials}
         assert len(rates) == TRIALS
-        # Some trial began before another had ended.
-        spans = [(trial.datetime_start, trial.datetime_complete) for trial in trials]
-        assert any(a[0] < b[1] and b[0] < a[1] for a in spans for b in spans if a is not b)
+        spans += [(trial.datetime_start, trial.datetime_complete) for trial in trials]
+    assert any(a[0] < b[1] and b[0] < a[1] for a in spans for b in spans if a is not b)
 
 
 def test_what_a_killed_process_was_at_is_tried_again(tmp_path: Path) -> None:
