@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from bench.execution.run import Run
 from bench.execution.timing import Timing
 from bench.goals import TIMED
 from bench.progress import Progress
+from bench.running import failed_before
 from bench.variant import description_of
 
 BUDGET_S = 60.0
@@ -30,25 +32,29 @@ def costs(
 
     It waits until no other run on this machine works. Raises TimingFailedError.
     """
-    wanted = {column for column in columns if column in TIMED}
     found: dict[str, float] = {}
-    for mode in _modes(wanted):
+    for mode, names in _by_mode(columns).items():
         block = _block(config, mode, device_name(run.options.device), budget_s)
-        Timing(run, Progress(Console(stderr=True), quiet=True), {}).time(block)
         identity = block.record_id(block.arms[0])
+        again = failed_before([identity], run.store) if run.options.retry_failed else {}
+        quiet = Progress(Console(stderr=True), quiet=True)
+        Timing(replace(run, again=again), quiet, {}).time(block)
         if failure := run.failure(identity):
             raise TimingFailedError(failure)
         record = run.store.read(identity) or {}
         numbers = {**record.get("summary", {}), **record.get("cost", {})}
-        found |= {name: float(numbers[name]) for name in wanted if numbers.get(name) is not None}
+        found |= {name: float(numbers[name]) for name in names if numbers.get(name) is not None}
     return found
 
 
-def _modes(wanted: set[str]) -> Iterator[str]:
-    if wanted - {"inference_ms"}:
-        yield "train"
-    if "inference_ms" in wanted:
-        yield "inference"
+def _by_mode(columns: Iterable[str]) -> dict[str, list[str]]:
+    """The timed columns by the mode of timing that has them: other modes have some too."""
+    modes: dict[str, list[str]] = {}
+    for column in columns:
+        if column in TIMED:
+            mode = "inference" if column == "inference_ms" else "train"
+            modes.setdefault(mode, []).append(column)
+    return modes
 
 
 def _block(config: Mapping[str, Any], mode: str, device: str, budget_s: float) -> TimingBlock:

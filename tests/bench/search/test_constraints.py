@@ -54,7 +54,11 @@ def test_a_search_that_bounds_a_cost_times_each_width_once(
         "timing": {"budget_s": 1.0, "modes": ["train"]},
         "search": {
             "space": {"model.width": [4, 8], "train.optimizer.lr": [0.001, 0.002]},
-            "constraints": {"step_ms": {"max": 1e6}, "flops": {"max": 1e12}},
+            "constraints": {
+                "step_ms": {"max": 1e6},
+                "flops": {"max": 1e12},
+                "inference_ms": {"max": 1e6},
+            },
             "sampler": "grid",
         },
     }
@@ -68,9 +72,12 @@ def test_a_search_that_bounds_a_cost_times_each_width_once(
     cost: dict[int, set[tuple[float, float]]] = {}
     for trial in made:
         columns = trial["columns"]
-        assert columns["step_ms"] > 0
+        assert 0 < columns["inference_ms"] < columns["step_ms"]
         key = trial["params"]["model.width"]
         cost.setdefault(key, set()).add((columns["step_ms"], columns["flops"]))
+    records = [json.loads(file.read_text()) for file in (results / "cells").glob("*.json")]
+    flops = {one["cost"]["flops"] for one in records if one.get("mode") == "train"}
+    assert {of for times in cost.values() for _, of in times} <= flops
     # A rate changes no cost: one timing for both of a width's trials.
     assert [len(times) for times in cost.values()] == [1, 1]
     assert "step_ms of at most 1e+06" in capsys.readouterr().out
