@@ -26,12 +26,19 @@ def status_text(store: Store) -> tuple[str, bool]:
         except InputError as error:
             lines.append(one_line(error))
             readable = False
+    lines += [f"{one_line(name)}: a search that is not at its end" for name in _searches(store)]
     lines += [f"running: {one_line(_who(told))}" for told in running.values()]
     return "\n".join(lines) or f"{store.root}: no results of a suite here", readable
 
 
 def _suites(store: Store) -> list[str]:
     return sorted(path.parent.name for path in store.root.glob("*/manifest.json"))
+
+
+def _searches(store: Store) -> list[str]:
+    """Folders of searches that have not come to what they compare."""
+    folders = (path.parent for path in store.root.glob("*/study.journal"))
+    return sorted(folder.name for folder in folders if not (folder / "manifest.json").exists())
 
 
 def _suite(name: str, store: Store, running: Mapping[str, Any]) -> Iterator[str]:

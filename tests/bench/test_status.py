@@ -79,3 +79,14 @@ def test_one_manifest_that_cannot_be_read_hides_no_other_suite(
 def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--results", str(tmp_path / "no")]) == 2
     assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_a_search_that_was_interrupted_is_there(tmp_path: Path) -> None:
+    for name, ended in (("a-tuned", True), ("b-tuned", False)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.journal").touch()
+        if ended:
+            (tmp_path / name / "manifest.json").touch()
+    text, _ = status_text(Store(tmp_path))
+    assert "b-tuned: a search that is not at its end" in text.splitlines()
+    assert "a-tuned: a search" not in text
