@@ -116,10 +116,10 @@ def test_a_search_prints_its_table_leaves_its_files_and_goes_on(
     command = ["search", "search.yaml", "--workers", "0", "-q"]
     assert main(command) == 0
     (shown,) = (block for block in blocks(GUIDE, "") if block.startswith("arm "))
-    printed = capsys.readouterr().out.rpartition("\narm ")[2]
+    _, printed, _ = capsys.readouterr().out.split("\narm ")
     assert printed.splitlines()[0].split() == shown.splitlines()[0].split()[1:]
     folder = Path("results", "search-tuned")
-    for name in ("tuned.md", "tuned.tex", "study.journal"):
+    for name in ("tuned.md", "tuned.tex", "tuned-arms.tex", "study.journal", "search.json"):
         assert f"`{name}`" in GUIDE
         assert (folder / name).stat().st_size
     assert len(plan(folder / "best-film_3.yaml").variants) == 1
@@ -153,6 +153,10 @@ def test_the_reference_says_what_its_table_says() -> None:
     assert min(tuned["gradnorm"]) > tuned["static"][2]
     table = pd.read_csv(REFERENCE / "comparison.csv", index_col="variant")
     verdicts = {name: table["verdict"][f"{name}-tuned"] for name in rows}
+    arms_p = re.findall(r"^\| \w+ \| 3 \| .* (\d\.\d{3}) \|$", text, re.M)
+    assert len(arms_p) == 6
+    assert f"p is {arms_p[0]} for all six" in told
+    assert set(arms_p) == {arms_p[0]}
     assert verdicts.pop("static 1") == "baseline"
     assert {name for name in verdicts if verdicts[name] != "not distinguishable"} == {"static 3"}
     assert f"p = {table['p_holm']['static 3-tuned']:.3f} after Holm" in told

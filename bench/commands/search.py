@@ -29,6 +29,7 @@ from bench.search.budget import budget_columns, budget_notes
 from bench.search.claims import REASON, TrialsFailError
 from bench.search.history import history
 from bench.search.opening import opened
+from bench.search.repeats import NOTES, arm_columns, tuned_scores
 from bench.search.storage import Place
 from bench.search.study import ArmStudy
 from bench.search.tuned import Found, found_by, suite_file, tuned_suite, with_single_task
@@ -149,8 +150,15 @@ def _report(folder: Path, asked: Search, arms: Plan, found: Sequence[Found]) -> 
     write_files(analysis)
     columns = budget_columns(found, asked, analysis.comparison)
     notes = [f"No arm: {one.name}: {one.reason}." for one in arms.skips]
-    notes += budget_notes(found, asked, analysis.comparison)
-    listed = "\n".join(f"- {one_line(note)}" for note in notes)
-    write_text(folder / "tuned.md", f"{github(columns)}\n\n{listed}\n")
-    write_text(folder / "tuned.tex", to_latex(columns))
-    print(f"\n{aligned(columns)}\n{listed}")
+    notes += budget_notes(found, asked)
+    tables = [(columns, notes, "tuned.tex")]
+    scores = tuned_scores(found, analysis.comparison)
+    if asked.repeats > 1:
+        tables.append((arm_columns(scores, arms.baseline), list(NOTES), "tuned-arms.tex"))
+    parts = []
+    for columns, notes, name in tables:
+        listed = "\n".join(f"- {one_line(note)}" for note in notes)
+        write_text(folder / name, to_latex(columns))
+        print(f"\n{aligned(columns)}\n{listed}")
+        parts.append(f"{github(columns)}\n\n{listed}\n")
+    write_text(folder / "tuned.md", "\n".join(parts))

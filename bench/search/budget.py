@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterator, Sequence
-from statistics import fmean
 
 from bench.compare import Comparison
 from bench.lines import one_line
@@ -25,27 +24,27 @@ def budget_columns(found: Sequence[Found], search: Search, comparison: Compariso
         known = table[column].to_dict() if column in table else {}
         return [float(known.get(row, math.nan)) for row in rows]
 
-    rows = [_row_of(one, found, table.index) for one in found]
+    rows = [row_of(one, found, table.index) for one in found]
     low, high = numbers(rows, "difference_lo"), numbers(rows, "difference_hi")
     return [
         Column("arm", tuple(one_line(one.search) for one in found)),
-        _column("trials", [float(one.spent) for one in found], "{:.0f}".format),
-        _column("samples", [float(one.samples) for one in found], "{:,.0f}".format),
+        number_column("trials", [float(one.spent) for one in found], "{:.0f}".format),
+        number_column("samples", [float(one.samples) for one in found], "{:,.0f}".format),
         *(_best(name, found) for name in dict.fromkeys(search.columns)),
-        _column("untuned\n%", numbers([one.arm.name for one in found], "score"), _percent),
-        _column("tuned\n%", numbers(rows, "score"), _percent),
-        _column("difference\npoints", numbers(rows, "difference"), points),
+        number_column("untuned\n%", numbers([one.arm.name for one in found], "score"), percent),
+        number_column("tuned\n%", numbers(rows, "score"), percent),
+        number_column("difference\npoints", numbers(rows, "difference"), points),
         Column(
             "95 % interval",
             tuple(
                 MISSING if math.isnan(a) else interval(a, b) for a, b in zip(low, high, strict=True)
             ),
         ),
-        _column("p (Holm)", numbers(rows, "p_holm"), p_value),
+        number_column("p (Holm)", numbers(rows, "p_holm"), p_value),
     ]
 
 
-def _row_of(one: Found, found: Sequence[Found], rows: Container[str]) -> str | None:
+def row_of(one: Found, found: Sequence[Found], rows: Container[str]) -> str | None:
     """The variant of a tuned arm: what was found twice, or is as it was untuned, has one row."""
     if one.config is None:
         return None
@@ -57,11 +56,11 @@ def _best(column: str, found: Sequence[Found]) -> Column:
     """What the chosen trials came to."""
     values = [one.columns.get(column, math.nan) for one in found]
     if column == "val.score":
-        return _column("val of best\n%", values, _percent)
-    return _column(f"{column}\nof best", values, _plain)
+        return number_column("val of best\n%", values, percent)
+    return number_column(f"{column}\nof best", values, _plain)
 
 
-def budget_notes(found: Sequence[Found], search: Search, comparison: Comparison) -> list[str]:
+def budget_notes(found: Sequence[Found], search: Search) -> list[str]:
     """What the numbers are of, and where the budgets differ."""
     seeds = "1 seed" if search.seeds == 1 else f"{search.seeds} seeds"
     what = "arm" if search.repeats == 1 else "search of an arm"
@@ -72,7 +71,6 @@ def budget_notes(found: Sequence[Found], search: Search, comparison: Comparison)
         "Untuned and tuned: the mean score on test, with seeds that no trial has used. "
         "Difference: the tuned arm to the tuned baseline.",
         *_choice_notes(search),
-        *_repeat_notes(found, comparison),
     ]
     none = [one for one in found if one.config is None]
     if none:
@@ -107,28 +105,13 @@ def _choice_notes(search: Search) -> Iterator[str]:
         yield f"{text}{search.objectives[0]} is chosen; search.json has the whole front."
 
 
-def _repeat_notes(found: Sequence[Found], comparison: Comparison) -> Iterator[str]:
-    """How far the studies of one arm lie apart, which the intervals over seeds do not cover."""
-    scores = comparison.table.set_index("variant")["score"]
-    arms: dict[str, list[float]] = {}
-    for one in found:
-        if one.config is not None:
-            row = _row_of(one, found, scores.index) or one.arm.name
-            arms.setdefault(one.arm.name, []).append(float(scores[row]))
-    ranges = [
-        f"{one_line(name)} {_percent(min(of))} to {_percent(max(of))}, mean {_percent(fmean(of))}"
-        for name, of in arms.items()
-        if len(of) > 1
-    ]
-    if ranges:
-        yield f"Tuned again with other seeds, arms come to (%): {'; '.join(ranges)}."
-
-
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent."""
     return f"{100 * share:.1f}"
 
 
-def _column(heading: str, values: Sequence[float], show: Callable[[float], str]) -> Column:
+def number_column(heading: str, values: Sequence[float], show: Callable[[float], str]) -> Column:
+    """A column of numbers, some of which may be missing."""
     cells = tuple(MISSING if math.isnan(x) else show(x) for x in values)
     return Column(heading, cells, tuple(values))
 

@@ -32,7 +32,11 @@ def test_repeats_are_studies_of_their_own_with_a_row_each(
         rows = frame[frame["variant"] == label[1]]
         assert set(rows["config.train.optimizer.lr"]) == {trial["params"]["train.optimizer.lr"]}
     out = capsys.readouterr().out
-    assert "Tuned again with other seeds, arms come to (%): equal " in out
+    rows = [line.split()[:2] for line in out.splitlines()]
+    assert ["equal", "2"] in rows
+    assert ["static", "2"] in rows
+    assert "These cover the noise of tuning" in (folder / "tuned.md").read_text(encoding="utf-8")
+    assert "tabular" in (folder / "tuned-arms.tex").read_text(encoding="utf-8")
     assert {path.name for path in folder.glob("best-*.yaml")} == {
         f"best-{arm}_{i}.yaml" for arm in ("equal", "static") for i in (1, 2)
     }
