@@ -29,7 +29,7 @@ dataset: {name: glyphs, limit: 200}
 tasks: [script, slant]
 modalities: [image]
 model: {encoders: {image: lenet}, width: 8}
-train: {epochs: 60, batch_size: 64}
+train: {epochs: 25, batch_size: 64}
 seeds: 2
 timing: off
 search: {space: {train.optimizer.lr: {low: 1.0e-3, high: 1.0e-1, log: true}}, trials: 4}

@@ -37,7 +37,7 @@ def test_two_processes_share_the_trials_of_every_arm(tmp_path: Path) -> None:
 
 def test_workers_of_one_command_share_the_trials(tmp_path: Path) -> None:
     # Trials that are long beside the start of a process.
-    assert start(tmp_path, epochs=40, workers=2).wait(LONGEST_S) == 0
+    assert start(tmp_path, epochs=25, workers=2).wait(LONGEST_S) == 0
     spans = []
     for trials in trials_of(tmp_path).values():
         assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
@@ -48,7 +48,7 @@ def test_workers_of_one_command_share_the_trials(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_was_at_is_tried_again(tmp_path: Path) -> None:
-    first = start(tmp_path, epochs=60)
+    first = start(tmp_path, epochs=20)
     end = time.monotonic() + LONGEST_S
     while not _is_at_work(tmp_path) and time.monotonic() < end:
         time.sleep(0.1)
@@ -56,7 +56,7 @@ def test_what_a_killed_process_was_at_is_tried_again(tmp_path: Path) -> None:
     first.wait()
     (killed,) = trials_of(tmp_path)["equal"]
     assert killed.state == TrialState.RUNNING
-    assert start(tmp_path, epochs=60).wait(LONGEST_S) == 0
+    assert start(tmp_path, epochs=20).wait(LONGEST_S) == 0
     trials = trials_of(tmp_path)["equal"]
     assert trials[0].state == TrialState.FAIL
     assert trials[1].params == killed.params
