@@ -104,6 +104,9 @@ def test_what_it_says_of_its_table() -> None:
     assert film[-1] > 0.05
     tuned = [rows[f"concat {i}"][4] for i in (1, 2, 3)]
     assert f"lie {max(tuned) - min(tuned):.1f} points apart" in GUIDE
+    others = [rows[f"film {i}"][4] for i in (1, 2, 3)]
+    behind = float(re.findall(r"`film` is ([\d.]+) points behind", GUIDE)[0])
+    assert behind == pytest.approx(fmean(tuned) - fmean(others), abs=0.1)
 
 
 def test_a_search_prints_its_table_leaves_its_files_and_goes_on(
