@@ -107,8 +107,10 @@ def number_texts(values: Sequence[float]) -> list[str]:
     return texts
 
 
-def is_wide(values: Iterable[float]) -> bool:
-    """Whether numbers are better told apart on a log scale."""
+def is_wide(values: Iterable[float], *, share: bool) -> bool:
+    """Whether numbers are better told apart on a log scale: shares are read on a linear one."""
+    if share:
+        return False
     numbers = [value for value in values if not math.isnan(value)]
     return bool(numbers) and min(numbers) > 0 and max(numbers) > WIDE * min(numbers)
 

@@ -96,10 +96,12 @@ def _panel(ax: Axes, study: Study, search: SearchRecord, pair: int) -> None:
         ax.axhline(bound, label="limit", **LOOKS["limit"])
 
 
-def _values(objective: Objective, studies: Sequence[Study], place: int) -> tuple[list[float], str]:
-    """What complete trials have of an objective, and its label."""
+def _values(
+    objective: Objective, studies: Sequence[Study], place: int
+) -> tuple[list[float], Objective]:
+    """What complete trials have of an objective, and the objective."""
     trials = [trial for study in studies for trial in study.trials if trial.state == "complete"]
-    return [objective.shown(trial.values[place]) for trial in trials], objective.label
+    return [objective.shown(trial.values[place]) for trial in trials], objective
 
 
 def _caption(search: SearchRecord, pairs: list[int]) -> str:

@@ -39,11 +39,11 @@ def draw(search: SearchRecord) -> Drawing | Empty:
     if not values:
         return Empty(title=TITLE, reason="no trial has a value yet")
     figure, axes = one_each(shown, sharex=True, sharey=True)
-    label = scale(axes[0], "y", values, objective.label)
+    label = scale(axes[0], "y", values, objective)
     for ax, study in zip(axes, shown, strict=True):
         _panel(ax, study, search)
     axes[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes[0].set_ylim(*_ends([*values, *limits(search, objective.name)]))
+    axes[0].set_ylim(*_ends([*values, *limits(search, objective.name)], share=objective.share))
     finish(figure, "trial", label)
     best = "highest" if objective.maximize else "lowest"
     caption = (
@@ -91,10 +91,10 @@ def _panel(ax: Axes, study: Study, search: SearchRecord) -> None:
     mark(ax, "chosen", [t.number for t in chosen], [objective.shown(t.values[0]) for t in chosen])
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float]:
+def _ends(values: Sequence[float], *, share: bool) -> tuple[float, float]:
     """Limits with room at the foot for trials without a value."""
     low, high = min(values), max(values)
-    if is_wide(values):
+    if is_wide(values, share=share):
         return low / (high / low) ** 0.2, high * (high / low) ** 0.1
     span = (high - low) or max(abs(high), 1.0)
     return low - 0.2 * span, high + 0.1 * span

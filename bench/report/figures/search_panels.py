@@ -13,7 +13,7 @@ from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullLocator
 
 from bench.report.figures.search_axis import is_wide, number_text, number_texts
 from bench.report.figures.style import BLUE, INK, ORANGE, PAPER, WIDTH
-from bench.report.search import SearchRecord, Study, Trial
+from bench.report.search import Quantity, SearchRecord, Study, Trial
 
 MOST_PANELS = 12
 PANELS_A_ROW = 3
@@ -102,10 +102,10 @@ def finish(figure: Figure, across: str, up: str) -> None:
     )
 
 
-def scale(ax: Axes, axis: str, values: Iterable[float], label: str) -> str:
+def scale(ax: Axes, axis: str, values: Iterable[float], of: Quantity) -> str:
     """Put an axis on a log scale where its values are far apart; the label, which says so."""
     along = ax.xaxis if axis == "x" else ax.yaxis
-    log = is_wide(values)
+    log = is_wide(values, share=of.share)
     if log:
         ax.set(**{f"{axis}scale": "log"})
         along.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -113,7 +113,7 @@ def scale(ax: Axes, axis: str, values: Iterable[float], label: str) -> str:
     else:
         along.set_major_locator(MaxNLocator(5))
     along.set_major_formatter(_Numbers())
-    return f"{label}, log scale" if log else label
+    return f"{of.label}, log scale" if log else of.label
 
 
 class _Numbers(Formatter):

@@ -107,7 +107,7 @@ def panel_of(study: Study, search: SearchRecord) -> Panel:
     objectives = search.objectives[:MOST_OBJECTIVES]
     for i, objective in enumerate(objectives):
         values = [objective.shown(trial.values[i]) for trial in trials]
-        axes.append(number_axis(values, log=is_wide(values)))
+        axes.append(number_axis(values, log=is_wide(values, share=objective.share)))
     return Panel(
         study=study,
         settings=tuple(settings),

@@ -73,7 +73,8 @@ def test_names_are_told_by_their_last_parts() -> None:
 
 
 def test_only_positive_numbers_that_are_far_apart_are_wide() -> None:
-    assert is_wide([1, math.nan, 31])
-    assert not is_wide([1, 29])
-    assert not is_wide([0, 31])
-    assert not is_wide([math.nan])
+    assert is_wide([1, math.nan, 31], share=False)
+    assert not is_wide([1, 29], share=False)
+    assert not is_wide([0, 31], share=False)
+    assert not is_wide([math.nan], share=False)
+    assert not is_wide([0.01, 99.0], share=True)
