@@ -60,7 +60,8 @@ def search(
         try:
             studies = _studies(path, request, options, place, progress)
         except (FailFastError, TrialsFailError) as error:
-            text = f"{path}: search ended: {error}: once that is mended the same command goes on"
+            text = f"{path}: search ended: {error}: the same command goes on, with --retry-failed "
+            text += "also at what failed"
             progress.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
             return FAILED
         found = [found_by(study) for study in studies]
