@@ -46,7 +46,9 @@ def server() -> Iterator[Server]:
         yield started
 
 
-def start(folder: Path, server: Server, database: str, suite: str) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, server: Server, database: str, suite: str, *, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
     path = folder / "tiny.yaml"
     path.write_text(suite, encoding="utf-8")
     command = [sys.executable, "-m", "bench", "search", str(path), "--device", "cpu", "-q"]
@@ -55,6 +57,7 @@ def start(folder: Path, server: Server, database: str, suite: str) -> subprocess
         [*command, *folders, "--storage", server.url(database)],
         env=server.environment,
         stdout=subprocess.DEVNULL,
+        stderr=stderr,
         start_new_session=True,
     )
 
@@ -135,6 +138,21 @@ def test_a_connection_that_is_lost_during_a_trial_is_made_anew(
     assert search.wait(LONGEST_S) == 0
     (trials,) = trials_of(server, database).values()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * TRIALS
+
+
+def test_a_database_that_is_gone_for_good_is_told_in_one_line(
+    server: Server, tmp_path: Path
+) -> None:
+    database = server.database()
+    search = start(tmp_path, server, database, ONE_ARM, stderr=subprocess.PIPE)
+    wait_for_running(server, database, 1)
+    server.ask(f'drop database "{database}" with (force)')
+    _, told = search.communicate(timeout=LONGEST_S)
+    assert search.returncode == 2
+    (line,) = told.decode().splitlines()
+    assert "it was lost" in line
+    assert "the same command goes on" in line
+    assert PASSWORD not in line
 
 
 def open_together(urls: Sequence[str], folder: Path, barrier: Barrier) -> None:
