@@ -85,6 +85,8 @@ def budget_notes(found: Sequence[Found], search: Search) -> list[str]:
     if small:
         names = ", ".join(f"{one_line(one.search)} ({one.asked})" for one in small)
         notes.append(f"Their grids hold fewer combinations that did not fail: {names}.")
+    if search.pruner != "none" and not any(one.pruned for one in found):
+        notes.append(f"No trial was given up by the pruner ({search.pruner}).")
     failed = sum(one.failed for one in found)
     if failed:
         what = "1 trial has" if failed == 1 else f"{failed} trials have"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import bench
 from bench.planning import make_plan
 from bench.search import trial as trials
 from bench.search.arms import plan_arms
+from bench.search.budget import budget_notes
 from bench.search.tuned import Found, suite_file, tuned_suite
 from bench.suite import load_suite
 from tests.bench.search.planted import Quiet, study, training
@@ -86,3 +88,15 @@ def test_an_arm_that_is_best_as_it_is_has_one_row(best: dict[str, Any]) -> None:
     plan = make_plan(tuned_suite(suite, arms, found))
     assert {variant.name for variant in plan.variants} == {"hard", "separate"}
     assert plan.baseline == "hard"
+
+
+def test_a_pruner_that_gave_nothing_up_is_told(best: dict[str, Any]) -> None:
+    suite = load_suite(
+        {**SUITE, "search": {"space": SPACE, "pruner": "wilcoxon", "seeds": 5, "trials": 8}}
+    )
+    asked, arms = plan_arms(suite)
+    found = [found_of(arms.variants[0], best)]
+    told = "No trial was given up by the pruner (wilcoxon)."
+    assert told in budget_notes(found, asked)
+    assert told not in budget_notes([replace(found[0], pruned=1)], asked)
+    assert told not in budget_notes(found, replace(asked, pruner="none"))
