@@ -72,12 +72,8 @@ def record(
     settings = plain(config or {})
     store = Store(results)
     name = identity({"kind": "record", "suite": suite, "variant": variant, "seed": seed})
-    made = {
-        **_begun(status, reason, seconds, params),
-        "config": settings,
-        "seed": seed,
-        **({} if given is None else _trained(given)),
-    }
+    trained = {} if given is None else _trained(given)
+    made = _begun(status, reason, seconds, params) | {"config": settings, "seed": seed} | trained
     folder = store.suite_folder(suite)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,13 @@ SPACE = {
 }
 
 
+DROPOUT = {"train.modality_dropout": SPACE["train.modality_dropout"]}
+
+
+def second_fails(config: Mapping[str, Any]) -> float | str:
+    return "failed" if config["train"]["modality_dropout"] == 0.1 else 0.5
+
+
 def told(trial: Any) -> tuple[Any, ...]:
     return tuple(sorted(trial.params.items()))
 
@@ -53,13 +60,9 @@ def test_a_smaller_budget_has_the_first_ones(
 def test_what_failed_is_left_out_and_others_take_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def score(config: Mapping[str, Any]) -> float | str:
-        return "failed" if config["train"]["modality_dropout"] == 0.1 else 0.5
-
-    monkeypatch.setattr(trials, "Training", training(score))
-    space = {"train.modality_dropout": SPACE["train.modality_dropout"]}
+    monkeypatch.setattr(trials, "Training", training(second_fails))
     for asked, complete in ((2, 2), (4, 3)):
-        one = study(tmp_path / str(asked), space=space, sampler="grid", trials=asked)
+        one = study(tmp_path / str(asked), space=DROPOUT, sampler="grid", trials=asked)
         one.work(Quiet())
         states = [trial.state.name for trial in one.study.trials]
         assert states == ["COMPLETE", "FAIL", *["COMPLETE"] * (complete - 1)]
@@ -68,12 +71,8 @@ def test_what_failed_is_left_out_and_others_take_its_place(
 def test_a_combination_that_fails_again_takes_no_other_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def score(config: Mapping[str, Any]) -> float | str:
-        return "failed" if config["train"]["modality_dropout"] == 0.1 else 0.5
-
-    monkeypatch.setattr(trials, "Training", training(score))
-    space = {"train.modality_dropout": SPACE["train.modality_dropout"]}
-    one = study(tmp_path, space=space, sampler="grid", trials=4)
+    monkeypatch.setattr(trials, "Training", training(second_fails))
+    one = study(tmp_path, space=DROPOUT, sampler="grid", trials=4)
     one.work(Quiet())
     one.study.add_trial(one.study.trials[1])  # as --retry-failed leaves it where it fails again
     assert one.claims.asked == 3

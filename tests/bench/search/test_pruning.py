@@ -18,12 +18,18 @@ from tests.bench.search.planted import Quiet, study, training
 
 SPACE = {"train.modality_dropout": {"low": 0.0, "high": 0.9}}
 EPOCHS = 9
+SEEDS = tuple(range(10_000, 10_010))
 
 
 def curve(config: Mapping[str, Any]) -> list[float]:
     """Rises to 1 less the setting, never crossing another."""
     best = 1 - config["train"]["modality_dropout"]
     return [best * epoch / EPOCHS for epoch in range(1, EPOCHS + 1)]
+
+
+def noisy(config: Mapping[str, Any]) -> float:
+    """Falls with the setting; seeds differ by hundredths."""
+    return float(1 - config["train"]["modality_dropout"] + (config["seed"] * 7 % 5) / 100)
 
 
 def searched(folder: Path, **search: Any) -> ArmStudy:
@@ -121,16 +127,12 @@ def test_what_is_not_a_number_hides_nothing_that_comes_after(
 def test_samples_are_of_the_seeds_that_were_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def noisy(config: Mapping[str, Any]) -> float:
-        return float(1 - config["train"]["modality_dropout"] + (config["seed"] * 7 % 5) / 100)
-
     monkeypatch.setattr(trials, "Training", training(noisy))
-    seeds = tuple(range(10_000, 10_010))
     space = {"train.modality_dropout": {"low": 0.0, "high": 0.8, "step": 0.2}}
-    whole = study(tmp_path, seeds, space=space, sampler="grid")
+    whole = study(tmp_path, SEEDS, space=space, sampler="grid")
     whole.work(Quiet())
     assert whole.samples() == 5 * 10 * 64
-    less = study(tmp_path, seeds, space=space, sampler="grid", pruner="wilcoxon")
+    less = study(tmp_path, SEEDS, space=space, sampler="grid", pruner="wilcoxon")
     less.work(Quiet())
     used = sum(len(trial.intermediate_values) for trial in less.study.trials)
     assert less.samples() == 64 * used < whole.samples()
@@ -139,12 +141,8 @@ def test_samples_are_of_the_seeds_that_were_used(
 def test_wilcoxon_saves_the_seeds_of_what_is_clearly_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def noisy(config: Mapping[str, Any]) -> float:
-        return float(1 - config["train"]["modality_dropout"] + (config["seed"] * 7 % 5) / 100)
-
     monkeypatch.setattr(trials, "Training", training(noisy))
-    seeds = tuple(range(10_000, 10_010))
-    one = study(tmp_path, seeds, space=SPACE, sampler="random", pruner="wilcoxon", trials=12)
+    one = study(tmp_path, SEEDS, space=SPACE, sampler="random", pruner="wilcoxon", trials=12)
     one.work(Quiet())
     best = one.front()[0]
     assert best.params == min((t.params for t in one.study.trials), key=lambda p: list(p.values()))
@@ -152,8 +150,8 @@ def test_wilcoxon_saves_the_seeds_of_what_is_clearly_worse(
         seen = len(trial.user_attrs[RECORDS])
         assert seen == len(trial.intermediate_values)
         if trial.state.name == "PRUNED":
-            assert 4 <= seen < len(seeds)
+            assert 4 <= seen < len(SEEDS)
             assert trial.user_attrs["reason"] == f"given up after {seen} of 10 seeds"
         else:
-            assert seen == len(seeds)
+            assert seen == len(SEEDS)
     assert {trial.state.name for trial in one.study.trials} == {"COMPLETE", "PRUNED"}
