@@ -14,6 +14,7 @@ from bench.conditions import Family
 from bench.overrides import Choice, Override
 from bench.planning import Plan, Variant
 from bench.search.study import COLUMNS, ArmStudy, tuned_label
+from bench.sections import Timing
 from bench.suite import Suite
 from bench.variant import KEYS
 
@@ -125,8 +126,14 @@ def suite_file(suite: Suite, one: Found) -> str:
         "question": f"{one.arm.name} as tuned: {suite.question}".removesuffix(": "),
         **{key: one.config[key] for key in KEYS if one.config is not None},
         "seeds": list(suite.seeds),
+        "timing": "off" if suite.timing is None else _as_written(suite.timing),
     }
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def _as_written(timing: Timing) -> dict[str, Any]:
+    sizes = {"batch_sizes": list(timing.batch_sizes)} if timing.batch_sizes else {}
+    return {**sizes, "modes": list(timing.modes), "budget_s": timing.budget_s}
 
 
 def _choice(config: Config, base: Config, label: str) -> Choice:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import bench
+from bench.document import parse
 from bench.planning import make_plan
 from bench.search import trial as trials
 from bench.search.arms import plan_arms
@@ -53,6 +54,16 @@ def test_the_file_of_an_arm_plans_the_best_configuration(
     (only,) = bench.plan(path).variants
     assert only.config == best
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["seeds"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "timing", ["off", {}, {"batch_sizes": [1, 8], "modes": ["train"], "budget_s": 2.5}]
+)
+def test_the_file_of_an_arm_is_timed_as_its_suite(timing: Any, best: dict[str, Any]) -> None:
+    suite = load_suite({**SUITE, "timing": timing, "search": {"space": SPACE}})
+    (arm,) = plan_arms(suite)[1].variants
+    text = suite_file(suite, found_of(arm, best))
+    assert load_suite(parse(text, "best.yaml").value).timing == suite.timing
 
 
 def test_arms_are_compared_as_they_are_and_tuned(best: dict[str, Any]) -> None:
